@@ -4,6 +4,9 @@
 
 #include "store/store.h"
 
+/* Function names, NUL included (PostgreSQL's NAMEDATALEN). */
+#define STORE_FUNCTION_SIZE 64
+
 struct store_driver {
     const char *const *schemes; /* NULL-terminated: "postgres", "postgresql". */
     /* Parses 'url' and allocates; does not connect. */
