@@ -1,0 +1,227 @@
+#include "alexctl/ctl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#define CALL_TIMEOUT_MS 20000
+#define CALL_TRIES 4
+#define RING_TRIES 4
+
+static void
+pause_ms(int64_t ms)
+{
+    struct timespec span = {.tv_sec = ms / 1000,
+                            .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&span, NULL);
+}
+
+void
+ctl_close(struct ctl **ctl)
+{
+    store_close(&(*ctl)->store);
+    queue_close(&(*ctl)->queue);
+}
+
+static int
+not_set(const char *name, struct err *err)
+{
+    return err_set(err, ERR_FATAL, CTL_EXIT_CONFIG,
+                   "%s is not set; for private servers: tools/servers start "
+                   "&& eval \"$(tools/servers env)\"",
+                   name);
+}
+
+int
+ctl_store(struct ctl *ctl, bool admin, struct store **ret, struct err *err)
+{
+    if (ctl->store == NULL) {
+        const char *url = ctl->store_url;
+        if (admin && ctl->admin_store_url[0] != '\0') {
+            url = ctl->admin_store_url;
+        }
+        if (url[0] == '\0') {
+            return not_set("ALEX_STORE_URL", err);
+        }
+        if (store_open(url, "alexctl", &ctl->store, err) < 0) {
+            return -1;
+        }
+    }
+    *ret = ctl->store;
+    return 0;
+}
+
+int
+ctl_queue(struct ctl *ctl, struct queue **ret, struct err *err)
+{
+    if (ctl->queue == NULL) {
+        if (ctl->queue_url[0] == '\0') {
+            return not_set("ALEX_QUEUE_URL", err);
+        }
+        struct queue_options options = {.consumer = "alexctl"};
+        if (queue_open(ctl->queue_url, &options, &ctl->queue, err) < 0) {
+            return -1;
+        }
+    }
+    *ret = ctl->queue;
+    return 0;
+}
+
+int
+ctl_call(struct ctl *ctl, const char *function, const struct buf *request,
+         struct store_reply *reply, struct err *err)
+{
+    struct store *store = NULL;
+    if (ctl_store(ctl, false, &store, err) < 0) {
+        return -1;
+    }
+    for (int try = 1;; try++) {
+        if (store_call(store, function, request->data, request->size,
+                       CALL_TIMEOUT_MS, reply, err) == 0) {
+            return 0;
+        }
+        if (err->kind != ERR_RETRY || try == CALL_TRIES) {
+            return err_wrap(err, "fleet.%s", function);
+        }
+        pause_ms(clock_jitter_ms(100, 200) * try);
+    }
+}
+
+int
+ctl_head(const struct store_reply *reply, size_t row, struct json_object **ret,
+         struct err *err)
+{
+    if (row >= reply->count) {
+        return err_set(err, ERR_FATAL, 0, "the engine answered %zu rows only",
+                       reply->count);
+    }
+    return json_parse(reply->rows[row].head, reply->rows[row].head_size,
+                      "the engine's answer", ret, err);
+}
+
+int
+ctl_ring(struct ctl *ctl, const struct bell *bells, size_t count,
+         struct err *err)
+{
+    struct queue *queue = NULL;
+    if (ctl_queue(ctl, &queue, err) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        _cleanup(buf_free) struct buf body = {0};
+        char name[96];
+        bell_encode(&bells[i], &body);
+        bell_queue_name(bells[i].agent, name);
+        struct queue_letter letter = {.queue = name,
+                                      .body = body.data,
+                                      .body_size = body.size,
+                                      .delay_ms = bells[i].delay_ms};
+        int try = 0;
+        while (queue_send(queue, &letter, 1, err) < 0) {
+            if (err->kind != ERR_RETRY || ++try == RING_TRIES) {
+                return err_wrap(err, "ringing %s", name);
+            }
+            pause_ms(clock_jitter_ms(100, 200) * try);
+        }
+    }
+    return 0;
+}
+
+static int
+decode_bell(struct json_object *object, struct bell *ret, struct err *err)
+{
+    const struct {
+        const char *key;
+        char *text;
+        size_t size;
+    } fields[] = {
+        {"agent", ret->agent, sizeof(ret->agent)},
+        {"job", ret->job, sizeof(ret->job)},
+        {"task", ret->task, sizeof(ret->task)},
+        {"trace", ret->trace, sizeof(ret->trace)},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(fields); i++) {
+        const char *text = NULL;
+        if (json_string(object, fields[i].key, fields[i].size - 1, "", &text,
+                        err) < 0) {
+            return -1;
+        }
+        snprintf(fields[i].text, fields[i].size, "%s", text);
+    }
+    return json_int(object, "delay_ms", 0, INT64_MAX, 0, &ret->delay_ms, err);
+}
+
+int
+ctl_ring_json(struct ctl *ctl, struct json_object *bells, size_t *ret_count,
+              struct err *err)
+{
+    size_t count = bells ? json_object_array_length(bells) : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct bell bell = {0};
+        if (decode_bell(json_object_array_get_idx(bells, i), &bell, err) < 0 ||
+            ctl_ring(ctl, &bell, 1, err) < 0) {
+            return -1;
+        }
+    }
+    if (ret_count != NULL) {
+        *ret_count = count;
+    }
+    return 0;
+}
+
+int
+ctl_user(struct ctl *ctl, const char *user, char **ret, struct err *err)
+{
+    if (user != NULL) {
+        *ret = xstrdup(user);
+        return 0;
+    }
+    struct store *store = NULL;
+    _cleanup(store_reply_free) struct store_reply reply = {0};
+    if (ctl_store(ctl, false, &store, err) < 0) {
+        return -1;
+    }
+    if (store_query(store, "select clerk_user_id from public.users limit 2",
+                    CALL_TIMEOUT_MS, &reply, err) < 0) {
+        return err->kind == ERR_RETRY ? -1
+                                      : err_set(err, ERR_REJECT, CTL_EXIT_USAGE,
+                                                "say which user: --user U");
+    }
+    if (reply.count != 1) {
+        return err_set(err, ERR_REJECT, CTL_EXIT_USAGE,
+                       reply.count == 0 ? "there is no user yet: import a "
+                                          "portfolio first, with --user U"
+                                        : "there are several users: say which "
+                                          "with --user U");
+    }
+    *ret = xstrdup(reply.rows[0].head);
+    return 0;
+}
+
+int
+ctl_job_id(const char *job, char ret[UUID_SIZE], struct err *err)
+{
+    if (!uuid_valid(job, strlen(job))) {
+        return err_set(err, ERR_REJECT, CTL_EXIT_USAGE,
+                       "'%.60s' is not a job id (36 characters, as 'alexctl "
+                       "jobs' and 'alexctl submit' print them)",
+                       job);
+    }
+    uuid_normalise(job, ret);
+    return 0;
+}
+
+void
+ctl_say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
