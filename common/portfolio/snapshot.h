@@ -34,19 +34,27 @@
 #define PORTFOLIO_ACCOUNTS_MAX 100
 #define PORTFOLIO_POSITIONS_MAX 5000
 #define PORTFOLIO_OPTIONS_MAX 64
+#define PORTFOLIO_SYMBOL_CHARS 20 /* As the columns are. */
+#define PORTFOLIO_NAME_CHARS 255
+#define PORTFOLIO_TYPE_CHARS 50
+#define PORTFOLIO_PURPOSE_CHARS 10000 /* The column has no bound. */
 #define PORTFOLIO_PRICE_SCALE 4
 #define PORTFOLIO_QUANTITY_SCALE 8
-#define PORTFOLIO_QUANTITY_MAX INT64_C(9000000000000000000) /* 90 bn shares. */
-#define PORTFOLIO_PRICE_MAX INT64_C(1000000000000)     /* NUMERIC(12,4). */
-#define PORTFOLIO_MONEY_MAX_CENTS INT64_C(1000000000000) /* NUMERIC(12,2). */
+#define PORTFOLIO_QUANTITY_MAX INT64_C(9000000000000000000) /* 90 bn shares.   \
+                                                             */
+#define PORTFOLIO_PRICE_MAX INT64_C(1000000000000)          /* NUMERIC(12,4). */
+#define PORTFOLIO_MONEY_MAX_CENTS INT64_C(1000000000000)    /* NUMERIC(12,2). */
+
+/* What upstream's API appends to the name of a symbol it has never seen. */
+#define PORTFOLIO_PLACEHOLDER_NAME " - User Added"
 
 struct portfolio_instrument {
-    const char *symbol;       /* Upper case. */
-    const char *name;         /* Never empty: the symbol if there is none. */
-    const char *type;         /* As stored; "" if unknown. */
-    int64_t price;            /* 0: unpriced. */
-    const char *price_source; /* "" if unknown. */
-    const char *price_as_of;  /* "" if unknown. */
+    const char *symbol;        /* Upper case. */
+    const char *name;          /* Never empty: the symbol if there is none. */
+    const char *type;          /* As stored; "" if unknown. */
+    int64_t price;             /* 0: unpriced. */
+    const char *price_source;  /* "" if unknown. */
+    const char *price_as_of;   /* "" if unknown. */
     const char *classified_by; /* "seed", "curated 2026-11", "rule"; "". */
     bool classified;
     /* All 0 if not classified. */
@@ -65,8 +73,8 @@ struct portfolio_account {
     const char *name;  /* As the user wrote it. */
     const char *label; /* Unique among the accounts: "Brokerage (2)". */
     const char *purpose;
-    int64_t cash_cents;    /* Never negative. */
-    int64_t interest;      /* On cash, a year, times 10,000: 4.5 % is 450. */
+    int64_t cash_cents; /* Never negative. */
+    int64_t interest;   /* On cash, a year, times 10,000: 4.5 % is 450. */
     int64_t holdings_cents;
     const struct portfolio_position *positions; /* As stored: by symbol. */
     size_t count;
@@ -101,7 +109,8 @@ struct portfolio {
     int64_t income_cents;     /* Wanted a year; -1: the user did not say. */
     struct portfolio_targets class_targets;
     struct portfolio_targets region_targets;
-    const struct portfolio_option *options; /* Of the request; strings only. */
+    const struct portfolio_option
+        *options; /* Of the request; scalars as text. */
     size_t option_count;
 
     const struct portfolio_account *accounts; /* Oldest first. */
@@ -125,8 +134,8 @@ int portfolio_load(const char *input, size_t size, struct arena *mem,
 
 /* Value of the request's option ({"options":{"assumptions":"upstream-v1"}}), or
  * 'fallback'. */
-const char *portfolio_option(const struct portfolio *portfolio,
-                             const char *key, const char *fallback);
+const char *portfolio_option(const struct portfolio *portfolio, const char *key,
+                             const char *fallback);
 /* NULL if there is none.  'symbol' is upper case. */
 const struct portfolio_instrument *
 portfolio_instrument_find(const struct portfolio *portfolio,

@@ -27,7 +27,8 @@ enum portfolio_slice {
 
 /* Weights are percentages times 10,000: 100 % is this. */
 #define PORTFOLIO_WHOLE INT64_C(1000000)
-/* How far a stored map's sum may be off, as upstream: 0.05 percentage points. */
+/* How far a stored map's sum may be off, as upstream: 0.05 percentage points.
+ */
 #define PORTFOLIO_TOLERANCE INT64_C(500)
 
 /* "asset_class", "region", "sector". */
@@ -49,9 +50,8 @@ bool portfolio_type_known(const char *type);
 
 /* Reads {"equity": 60, "fixed_income": 40} into weights, one a word.
  * Errors: ERR_REJECT naming the key: not an object, not in the vocabulary, not
- *   a number from 0 to 100 (to 150 with 'loose', for what is rescaled later).
- *   The sum is the caller's to judge. */
+ *   a number from 0 to 100.  The sum is the caller's to judge. */
 int portfolio_map_read(struct json_object *map,
-                       enum portfolio_dimension dimension, bool loose,
+                       enum portfolio_dimension dimension,
                        int64_t ret[PORTFOLIO_KEYS_MAX], int64_t *ret_sum,
                        struct err *err);
