@@ -62,7 +62,8 @@ struct channel_frame {
  * then drops 'ret->size + CHANNEL_HEADER_BYTES' bytes with buf_consume(). */
 int channel_next(const struct buf *in, struct channel_frame *ret,
                  struct err *err);
-/* Appends a frame; begin and end bracket one whose payload is built in place. */
+/* Appends a frame; begin and end bracket one whose payload is built in place.
+ */
 void channel_append(struct buf *out, enum channel_type type,
                     const void *payload, size_t size);
 size_t channel_begin(struct buf *out, enum channel_type type);

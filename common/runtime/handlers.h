@@ -41,9 +41,9 @@ struct handlers_events {
 
 struct handlers_options {
     const struct worker *worker;
-    int count;             /* Processes. */
-    int recycle_tasks;     /* Replaced after this many. */
-    int64_t memory_bytes;  /* Per handler, see worker.h. */
+    int count;            /* Processes. */
+    int recycle_tasks;    /* Replaced after this many. */
+    int64_t memory_bytes; /* Per handler, see worker.h. */
 };
 
 struct handlers_answer { /* One stored answer to start a run with. */
@@ -70,7 +70,8 @@ int handlers_poll_fd(const struct handlers *handlers);
 /* Reads, writes, reaps (every child of the process: it may be PID 1), replaces
  * the dead.  Call it before each wait: '*ret_next_ms' is how long the wait may
  * last at most, or -1.
- * Errors: ERR_FATAL: handlers die before they are ready, or cannot be killed. */
+ * Errors: ERR_FATAL: handlers die before they are ready, or cannot be killed.
+ */
 int handlers_run(struct handlers *handlers, int64_t *ret_next_ms,
                  struct err *err);
 /* How many runs could be given out now. */
