@@ -15,16 +15,16 @@
 #include <stdint.h>
 
 struct buf {
-    char *data;   /* NULL or NUL-terminated at data[size]. */
-    size_t size;  /* Bytes used. */
-    size_t room;  /* Bytes allocated. */
+    char *data;          /* NULL or NUL-terminated at data[size]. */
+    size_t size;         /* Bytes used. */
+    size_t room;         /* Bytes allocated. */
     uint64_t json_stack; /* One bit a level: 1 array, 0 object; 63 levels. */
     unsigned char json_depth;
     bool json_comma; /* The next value needs a comma before it. */
 };
 
-void buf_free(struct buf *b);  /* For _cleanup; leaves 'b' empty. */
-void buf_reset(struct buf *b); /* Empties, keeps the memory. */
+void buf_free(struct buf *b);   /* For _cleanup; leaves 'b' empty. */
+void buf_reset(struct buf *b);  /* Empties, keeps the memory. */
 char *buf_steal(struct buf *b); /* malloc'd text, never NULL; empties 'b'. */
 /* Room for 'size' more bytes; returns where to write them. */
 char *buf_reserve(struct buf *b, size_t size);

@@ -47,8 +47,7 @@ int json_number(struct json_object *object, const char *key, double min,
                 double max, double fallback, double *ret, struct err *err);
 /* Object or array member; NULL in '*ret' when absent or null. */
 int json_member(struct json_object *object, const char *key,
-                enum json_type type, struct json_object **ret,
-                struct err *err);
+                enum json_type type, struct json_object **ret, struct err *err);
 bool json_flag(struct json_object *object, const char *key, bool fallback);
 
 /* Appends 'value' with object keys sorted by bytes and no white space: equal

@@ -14,8 +14,8 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
-/* Reads ALEX_LOG (json | text) and ALEX_LOG_LEVEL (debug | info | warn | error);
- * 'service' goes into every line.  Unknown values mean the default. */
+/* Reads ALEX_LOG (json | text) and ALEX_LOG_LEVEL (debug | info | warn |
+ * error); 'service' goes into every line.  Unknown values mean the default. */
 void log_start(const char *service);
 bool log_enabled(enum log_level level);
 void log_line(enum log_level level, const char *message, const char *fields,

@@ -12,7 +12,7 @@
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
-#define METRIC_BUCKETS 12 /* 1 ms doubling times 2.5..: see metric.c. */
+#define METRIC_BUCKETS 12 /* Seconds from 0.001 to 60: see metric.c. */
 
 struct metric {
     enum metric_type type;
