@@ -280,15 +280,15 @@ overlay_rows(struct portfolio_catalogue *catalogue,
     return 0;
 }
 
-/* A need that ended without success is null and changes nothing. */
-static int
-overlay_need(struct portfolio_catalogue *catalogue, struct json_object *need,
-             struct arena *mem, struct err *err)
+int
+portfolio_catalogue_apply(struct portfolio_catalogue *catalogue,
+                          struct json_object *result, struct arena *mem,
+                          struct err *err)
 {
     for (size_t i = 0; i < ARRAY_COUNT(overlays); i++) {
         struct json_object *rows = NULL;
 
-        if (json_member(need, overlays[i].key, json_type_array, &rows, err)) {
+        if (json_member(result, overlays[i].key, json_type_array, &rows, err)) {
             return -1;
         }
         if (rows && overlay_rows(catalogue, &overlays[i], rows, mem, err)) {
@@ -298,27 +298,9 @@ overlay_need(struct portfolio_catalogue *catalogue, struct json_object *need,
     return 0;
 }
 
-int
-portfolio_catalogue_overlay(struct portfolio_catalogue *catalogue,
-                            struct json_object *needs, struct arena *mem,
-                            struct err *err)
+const struct portfolio_instrument *
+portfolio_instrument_find(const struct portfolio *portfolio, const char *symbol)
 {
-    struct json_object_iterator i = json_object_iter_begin(needs);
-    struct json_object_iterator end = json_object_iter_end(needs);
-
-    for (; !json_object_iter_equal(&i, &end); json_object_iter_next(&i)) {
-        struct json_object *need = json_object_iter_peek_value(&i);
-
-        if (json_object_is_type(need, json_type_null)) {
-            continue;
-        }
-        if (!json_object_is_type(need, json_type_object)) {
-            return err_set(err, ERR_REJECT, 0, "needs.%.40s: not an object",
-                           json_object_iter_peek_name(&i));
-        }
-        if (overlay_need(catalogue, need, mem, err)) {
-            return err_wrap(err, "needs.%.40s", json_object_iter_peek_name(&i));
-        }
-    }
-    return 0;
+    return bsearch(symbol, portfolio->instruments, portfolio->instrument_count,
+                   sizeof(*portfolio->instruments), compare_symbol);
 }

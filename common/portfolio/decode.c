@@ -1,10 +1,12 @@
 #include "portfolio/decode.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/utf8.h"
 
 int
 portfolio_decode_amount(struct json_object *object, const char *key, int scale,
@@ -31,17 +33,6 @@ portfolio_decode_amount(struct json_object *object, const char *key, int scale,
     }
 }
 
-static size_t
-count_chars(const char *text)
-{
-    size_t count = 0;
-
-    for (const char *p = text; *p != '\0'; p++) {
-        count += ((unsigned char)*p & 0xc0) != 0x80;
-    }
-    return count;
-}
-
 int
 portfolio_decode_text(struct json_object *object, const char *key,
                       size_t max_chars, const char *fallback, struct arena *mem,
@@ -52,7 +43,7 @@ portfolio_decode_text(struct json_object *object, const char *key,
     if (json_string(object, key, max_chars * 4, fallback, &text, err)) {
         return -1;
     }
-    if (count_chars(text) > max_chars) {
+    if (utf8_count(text, strlen(text)) > max_chars) {
         return err_set(err, ERR_REJECT, 0, "%s: over %zu characters", key,
                        max_chars);
     }
@@ -105,6 +96,23 @@ match(const char *text, const char *pattern)
     return i;
 }
 
+bool
+portfolio_decode_day(const char *text, int64_t *ret)
+{
+    if (match(text, "0000-00-00") != 10) {
+        return false;
+    }
+    int64_t year = atoi(text);
+    int64_t month = atoi(text + 5);
+    /* Years that begin in March have their odd day last. */
+    int64_t years = year - (month < 3);
+    int64_t months = (month + 9) % 12;
+
+    *ret = years * 365 + years / 4 - years / 100 + years / 400 +
+           (months * 153 + 2) / 5 + atoi(text + 8);
+    return true;
+}
+
 int
 portfolio_decode_time(const char *text, struct arena *mem, const char **ret,
                       struct err *err)
@@ -131,4 +139,29 @@ portfolio_decode_time(const char *text, struct arena *mem, const char **ret,
         }
     }
     return err_set(err, ERR_REJECT, 0, "\"%.40s\" is not a UTC time", text);
+}
+
+void
+portfolio_notes_add(struct json_object *result, struct arena *mem,
+                    struct portfolio *portfolio)
+{
+    struct json_object *detail = json_object_object_get(result, "detail");
+    struct json_object *notes = json_object_is_type(detail, json_type_object)
+                                    ? json_object_object_get(detail, "notes")
+                                    : NULL;
+    size_t count = json_object_is_type(notes, json_type_array)
+                       ? json_object_array_length(notes)
+                       : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *note = json_object_array_get_idx(notes, i);
+        const char *text = json_object_is_type(note, json_type_string)
+                               ? json_object_get_string(note)
+                               : "";
+
+        if (portfolio->note_count < PORTFOLIO_NOTES_MAX && text[0] != '\0' &&
+            strlen(text) <= PORTFOLIO_NOTE_BYTES) {
+            portfolio->notes[portfolio->note_count++] = arena_strdup(mem, text);
+        }
+    }
 }

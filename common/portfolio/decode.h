@@ -24,6 +24,9 @@ const char *portfolio_decode_upper(const char *text, struct arena *mem);
 int portfolio_decode_time(const char *text, struct arena *mem, const char **ret,
                           struct err *err);
 
+/* The date that 'text' starts with, as a day number; false if it does not. */
+bool portfolio_decode_day(const char *text, int64_t *ret);
+
 /* The instruments under construction; sorted by symbol once sealed. */
 struct portfolio_catalogue {
     struct portfolio_instrument *items;
@@ -36,10 +39,14 @@ int portfolio_catalogue_load(struct json_object *instruments,
                              const char *const *held, size_t held_count,
                              struct arena *mem, struct portfolio_catalogue *ret,
                              struct err *err);
-/* Lays the prices and instruments of the needs' results over it. */
-int portfolio_catalogue_overlay(struct portfolio_catalogue *catalogue,
-                                struct json_object *needs, struct arena *mem,
-                                struct err *err);
+/* Lays the "prices" and "instruments" of a task's result over it. */
+int portfolio_catalogue_apply(struct portfolio_catalogue *catalogue,
+                              struct json_object *result, struct arena *mem,
+                              struct err *err);
 struct portfolio_instrument *
 portfolio_catalogue_find(const struct portfolio_catalogue *catalogue,
                          const char *symbol);
+
+/* Appends "detail"."notes" of a result; those over a limit are left out. */
+void portfolio_notes_add(struct json_object *result, struct arena *mem,
+                         struct portfolio *portfolio);

@@ -19,6 +19,7 @@ struct loader {
     struct portfolio_position *positions; /* Of all accounts, in order. */
     const char **symbols;                 /* Of each of them. */
     size_t position_count;
+    struct portfolio_catalogue catalogue;
 };
 
 static int
@@ -312,12 +313,37 @@ read_accounts(struct json_object *snapshot, struct loader *to, struct err *err)
 }
 
 static int
+apply_result(struct json_object *result, struct loader *to, struct err *err)
+{
+    portfolio_notes_add(result, to->mem, to->portfolio);
+    return portfolio_catalogue_apply(&to->catalogue, result, to->mem, err);
+}
+
+/* A need that ended without success is null and changes nothing. */
+static int
+apply_needs(struct json_object *needs, struct loader *to, struct err *err)
+{
+    struct json_object_iterator i = json_object_iter_begin(needs);
+    struct json_object_iterator end = json_object_iter_end(needs);
+
+    for (; !json_object_iter_equal(&i, &end); json_object_iter_next(&i)) {
+        const char *node = json_object_iter_peek_name(&i);
+        struct json_object *need = NULL;
+
+        if (json_member(needs, node, json_type_object, &need, err) ||
+            (need && apply_result(need, to, err))) {
+            return err_wrap(err, "needs.%.40s", node);
+        }
+    }
+    return 0;
+}
+
+static int
 read_instruments(struct json_object *root, struct json_object *snapshot,
-                 struct loader *to, struct err *err)
+                 struct json_object *result, struct loader *to, struct err *err)
 {
     struct json_object *instruments = NULL;
     struct json_object *needs = NULL;
-    struct portfolio_catalogue catalogue = {0};
 
     if (json_member(snapshot, "instruments", json_type_object, &instruments,
                     err)) {
@@ -325,16 +351,16 @@ read_instruments(struct json_object *root, struct json_object *snapshot,
     }
     if (json_member(root, "needs", json_type_object, &needs, err) ||
         portfolio_catalogue_load(instruments, to->symbols, to->position_count,
-                                 to->mem, &catalogue, err) ||
-        (needs &&
-         portfolio_catalogue_overlay(&catalogue, needs, to->mem, err))) {
+                                 to->mem, &to->catalogue, err) ||
+        (needs && apply_needs(needs, to, err)) ||
+        (result && apply_result(result, to, err))) {
         return -1;
     }
-    to->portfolio->instruments = catalogue.items;
-    to->portfolio->instrument_count = catalogue.count;
+    to->portfolio->instruments = to->catalogue.items;
+    to->portfolio->instrument_count = to->catalogue.count;
     for (size_t i = 0; i < to->position_count; i++) {
         to->positions[i].instrument =
-            portfolio_catalogue_find(&catalogue, to->symbols[i]);
+            portfolio_catalogue_find(&to->catalogue, to->symbols[i]);
         assert(to->positions[i].instrument);
     }
     return 0;
@@ -408,31 +434,50 @@ label_accounts(struct loader *to)
     }
 }
 
+static int
+load(struct json_object *root, struct json_object *result, struct loader *to,
+     struct err *err)
+{
+    struct json_object *snapshot = NULL;
+
+    if (!json_object_is_type(root, json_type_object)) {
+        return err_set(err, ERR_REJECT, 0, "input: not an object");
+    }
+    if (read_job(root, to, err) ||
+        member_required(root, "snapshot", &snapshot, err) ||
+        read_head(snapshot, to, err) || read_user(snapshot, to, err) ||
+        read_accounts(snapshot, to, err) ||
+        read_instruments(root, snapshot, result, to, err) || sum_up(to, err)) {
+        return -1;
+    }
+    label_accounts(to);
+    return 0;
+}
+
+int
+portfolio_load_with(const char *input, size_t size, const char *result,
+                    size_t result_size, struct arena *mem,
+                    const struct portfolio **ret, struct err *err)
+{
+    _cleanup(json_put) struct json_object *root = NULL;
+    _cleanup(json_put) struct json_object *overlay = NULL;
+    struct portfolio *portfolio = arena_alloc(mem, sizeof(*portfolio));
+    struct loader to = {.mem = mem, .portfolio = portfolio};
+
+    if (json_parse(input, size, "input", &root, err) ||
+        (result && json_parse(result, result_size, "result", &overlay, err)) ||
+        load(root, overlay, &to, err)) {
+        return -1;
+    }
+    *ret = portfolio;
+    return 0;
+}
+
 int
 portfolio_load(const char *input, size_t size, struct arena *mem,
                const struct portfolio **ret, struct err *err)
 {
-    _cleanup(json_put) struct json_object *root = NULL;
-    struct json_object *snapshot = NULL;
-    struct portfolio *portfolio = arena_alloc(mem, sizeof(*portfolio));
-    struct loader to = {.mem = mem, .portfolio = portfolio};
-
-    if (json_parse(input, size, "input", &root, err)) {
-        return -1;
-    }
-    if (!json_object_is_type(root, json_type_object)) {
-        return err_set(err, ERR_REJECT, 0, "input: not an object");
-    }
-    if (read_job(root, &to, err) ||
-        member_required(root, "snapshot", &snapshot, err) ||
-        read_head(snapshot, &to, err) || read_user(snapshot, &to, err) ||
-        read_accounts(snapshot, &to, err) ||
-        read_instruments(root, snapshot, &to, err) || sum_up(&to, err)) {
-        return -1;
-    }
-    label_accounts(&to);
-    *ret = portfolio;
-    return 0;
+    return portfolio_load_with(input, size, NULL, 0, mem, ret, err);
 }
 
 const char *
@@ -445,15 +490,4 @@ portfolio_option(const struct portfolio *portfolio, const char *key,
         }
     }
     return fallback;
-}
-
-const struct portfolio_instrument *
-portfolio_instrument_find(const struct portfolio *portfolio, const char *symbol)
-{
-    for (size_t i = 0; i < portfolio->instrument_count; i++) {
-        if (strcmp(portfolio->instruments[i].symbol, symbol) == 0) {
-            return &portfolio->instruments[i];
-        }
-    }
-    return NULL;
 }

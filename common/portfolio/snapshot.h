@@ -5,9 +5,9 @@
  *      "snapshot":{"as_of","seed","user":{},"accounts":[],"instruments":{}},
  *      "needs":{"plan":{"prices":[]}|null, "tag":{"instruments":[]}|null}}
  *
- * The snapshot is overlaid with what earlier tasks of the job found out: prices
- * and classifications among the needs.  All agents load through here, so they
- * value the same portfolio in the same way:
+ * The snapshot is overlaid with what earlier tasks of the job found out:
+ * prices, classifications and notes among the needs.  All agents load through
+ * here, so they value the same portfolio in the same way:
  *
  *   - an instrument without a positive price is unpriced: its holdings count as
  *     $0.00 and are listed as unpriced;
@@ -38,12 +38,15 @@
 #define PORTFOLIO_NAME_CHARS 255
 #define PORTFOLIO_TYPE_CHARS 50
 #define PORTFOLIO_PURPOSE_CHARS 10000 /* The column has no bound. */
+#define PORTFOLIO_NOTES_MAX 10
+#define PORTFOLIO_NOTE_BYTES 300
 #define PORTFOLIO_PRICE_SCALE 4
 #define PORTFOLIO_QUANTITY_SCALE 8
-#define PORTFOLIO_QUANTITY_MAX INT64_C(9000000000000000000) /* 90 bn shares.   \
-                                                             */
-#define PORTFOLIO_PRICE_MAX INT64_C(1000000000000)          /* NUMERIC(12,4). */
-#define PORTFOLIO_MONEY_MAX_CENTS INT64_C(1000000000000)    /* NUMERIC(12,2). */
+#define PORTFOLIO_QUANTITY_MAX                                                 \
+    INT64_C(9000000000000000000)                         /* 90 bn shares.      \
+                                                          */
+#define PORTFOLIO_PRICE_MAX INT64_C(1000000000000)       /* NUMERIC(12,4). */
+#define PORTFOLIO_MONEY_MAX_CENTS INT64_C(1000000000000) /* NUMERIC(12,2). */
 
 /* What upstream's API appends to the name of a symbol it has never seen. */
 #define PORTFOLIO_PLACEHOLDER_NAME " - User Added"
@@ -112,6 +115,9 @@ struct portfolio {
     const struct portfolio_option
         *options; /* Of the request; scalars as text. */
     size_t option_count;
+    /* What earlier tasks of the job want said about the data: sentences. */
+    const char *notes[PORTFOLIO_NOTES_MAX];
+    size_t note_count;
 
     const struct portfolio_account *accounts; /* Oldest first. */
     size_t account_count;
@@ -131,6 +137,12 @@ struct portfolio {
  * Errors: ERR_REJECT naming the field and the limit. */
 int portfolio_load(const char *input, size_t size, struct arena *mem,
                    const struct portfolio **ret, struct err *err);
+
+/* portfolio_load() as a later task of the job will see it that gets 'result',
+ * a task's output (JSON object), among its needs. */
+int portfolio_load_with(const char *input, size_t size, const char *result,
+                        size_t result_size, struct arena *mem,
+                        const struct portfolio **ret, struct err *err);
 
 /* Value of the request's option ({"options":{"assumptions":"upstream-v1"}}), or
  * 'fallback'. */
