@@ -1,0 +1,7 @@
+#include "planner/planner.h"
+
+int
+main(int argc, char **argv)
+{
+    return worker_main(argc, argv, &planner_worker);
+}
