@@ -29,8 +29,6 @@ find(struct handlers *handlers, const struct run *run)
 static void
 serve(struct handlers *handlers, struct slot *slot, uint32_t events)
 {
-    struct err err = {0};
-
     if (slot->state != SLOT_STARTING && slot->state != SLOT_READY) {
         return; /* Doomed earlier in the same round. */
     }
@@ -42,8 +40,7 @@ serve(struct handlers *handlers, struct slot *slot, uint32_t events)
         if (got > 0) {
             handlers_take_frames(handlers, slot);
         } else if (got < 0) {
-            err_set(&err, ERR_RETRY, 0, "the handler closed its channel");
-            slot_doom(slot, &err);
+            slot_doom(slot, NULL); /* Its exit status says why. */
         }
     }
 }
@@ -68,7 +65,8 @@ handlers_run(struct handlers *handlers, int64_t *ret_next_ms, struct err *err)
     return handlers_tend(handlers, ret_next_ms, err);
 }
 
-/* Blocks SIGCHLD so that it arrives by descriptor. */
+/* SIGCHLD arrives by descriptor: blocked, and not ignored, as whoever started
+ * us may have left it. */
 static int
 open_child_fd(struct handlers *handlers)
 {
@@ -76,7 +74,8 @@ open_child_fd(struct handlers *handlers)
 
     sigemptyset(&mask);
     sigaddset(&mask, SIGCHLD);
-    if (pthread_sigmask(SIG_BLOCK, &mask, NULL) != 0) {
+    if (signal(SIGCHLD, SIG_DFL) == SIG_ERR ||
+        pthread_sigmask(SIG_BLOCK, &mask, NULL) != 0) {
         return -1;
     }
     handlers->child_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -39,8 +39,8 @@ describe_death(const struct handlers *handlers, const struct slot *slot,
     }
 }
 
-/* One that died before it was ready says nothing about its run, which waits for
- * the next process; the slower the more often that happens. */
+/* A start that failed; the next is the slower the more often that happens.  The
+ * run that waits for it stays. */
 static void
 bury_unready(struct handlers *handlers, struct slot *slot,
              const struct err *how)
@@ -50,25 +50,30 @@ bury_unready(struct handlers *handlers, struct slot *slot,
     slot_clear(slot, clock_boot_ms() + (50 << handlers->failed_starts));
 }
 
-/* The process of 'slot' is gone, or given up. */
+/* The process of 'slot' is gone, or given up.  Its death is the run's only if
+ * the run had reached it. */
 static void
 bury(struct handlers *handlers, struct slot *slot, int status)
 {
     struct err how = {0};
-    const bool killed = slot->killed;
 
+    slot->state = SLOT_DYING; /* So that no event starts a run on it. */
     for (int i = 0; i < HANDLERS_DRAIN_MAX && slot_receive(slot) > 0; i++) {
         handlers_take_frames(handlers, slot);
     }
+    const bool killed = slot->killed;
+    const bool told = slot->told;
     describe_death(handlers, slot, status, &how);
     if (!slot->ready && !killed) {
         bury_unready(handlers, slot, &how);
         return;
     }
     slot_clear(slot, slot->born_ms + HANDLERS_PACE_MS);
-    handlers_end_run(handlers, slot,
-                     killed ? HANDLERS_KILLED : HANDLERS_CRASHED, NULL, 0,
-                     &how);
+    if (killed || told) {
+        handlers_end_run(handlers, slot,
+                         killed ? HANDLERS_KILLED : HANDLERS_CRASHED, NULL, 0,
+                         &how);
+    }
 }
 
 void

@@ -78,6 +78,7 @@ slot_flush(struct slot *slot)
             return;
         }
         slot->sent += (size_t)count;
+        slot->told = true;
     }
     listen_for_room(slot, false);
     slot->sent = 0;
@@ -148,6 +149,7 @@ slot_release(struct slot *slot)
     slot->run = NULL;
     slot->asking = false;
     slot->killed = false;
+    slot->told = false;
     slot->sent = 0;
     shrink(&slot->out);
 }

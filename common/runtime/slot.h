@@ -23,6 +23,7 @@ enum slot_state {
 struct slot {
     enum slot_state state;
     bool ready;     /* The process once said READY. */
+    bool told;      /* Some of the run went out to the process. */
     bool killed;    /* By handlers_kill(). */
     bool asking;    /* The handler waits for the answer to 'ordinal'. */
     bool listening; /* epoll watches for room to write, too. */
