@@ -13,7 +13,7 @@
 #include "base/uuid.h"
 
 struct bell {
-    char agent[64];      /* "" when the message does not say. */
+    char agent[64]; /* "" when the message does not say. */
     char job[UUID_SIZE];
     char task[UUID_SIZE]; /* "" for the job's root task. */
     char trace[64];       /* W3C traceparent or "". */

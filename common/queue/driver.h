@@ -1,9 +1,12 @@
 /* What a queue driver implements: one file, one exported table, one row in
  * queue.c.  Members are as in queue.h, after its argument checks: counts are
- * 1..QUEUE_BATCH_MAX, bodies within bounds, delays not negative. */
+ * 1..QUEUE_BATCH_MAX, names, bodies and delays within bounds, no pointer NULL
+ * but options->name. */
 #pragma once
 
 #include "queue/queue.h"
+
+#define QUEUE_NAME_SIZE 96
 
 struct queue_driver {
     const char *const *schemes; /* NULL-terminated. */
@@ -36,8 +39,8 @@ struct queue_driver {
 
 struct queue {
     const struct queue_driver *driver;
-    char name[96];     /* "" for a sender only. */
-    char consumer[64]; /* The owner id. */
+    char name[QUEUE_NAME_SIZE]; /* "" for a sender only. */
+    char consumer[64];          /* The owner id. */
     int64_t lease_ms;
 };
 

@@ -5,8 +5,9 @@
  * every broker.  The driver is chosen by URL scheme:
  *
  *     redis://[user:password@]host:6379[/db]      streams and consumer groups
- *     rediss://...                                the same over TLS, where the
- *                                                 hiredis at build time has it
+ *     rediss://...                                the same over TLS; the
+ *                                                 certificate must be valid,
+ *                                                 and SIGPIPE ignored
  *
  * A 'struct queue' is one connection, for one thread at a time.  It connects
  * when first used and again after failures.  Messages are values: a message
@@ -33,9 +34,10 @@ struct queue_message {
     int64_t received_boot_ms; /* Taken before the receive was sent. */
     int64_t sent_wall_ms;     /* First sending; 0 when the broker can't say. */
     int64_t deliveries;       /* As the broker counts; for logs only. */
+    char *reason;             /* Dead letters only, else NULL. */
 };
 
-struct queue_letter { /* A message to send. */
+struct queue_letter {  /* A message to send. */
     const char *queue; /* "alex-reporter". */
     const char *body;
     size_t body_size;
@@ -45,21 +47,21 @@ struct queue_letter { /* A message to send. */
 };
 
 struct queue_depth {
-    int64_t waiting;  /* Not yet delivered. */
+    int64_t waiting;   /* Not yet delivered. */
     int64_t in_flight; /* Delivered, not acked. */
     int64_t delayed;
     int64_t dead; /* In NAME-dlq. */
 };
 
 struct queue_options {
-    const char *name;     /* Queue to receive from: "alex-reporter"; NULL for a
-                             sender only. */
+    const char *name;     /* Queue to receive from: "alex-reporter" (a-z, 0-9,
+                             - and _); NULL for a sender only. */
     const char *consumer; /* Fresh per process start: the owner id. */
     int64_t lease_ms;     /* Unacked for this long: delivered to another. */
 };
 
-/* Errors: ERR_FATAL (78): unknown scheme, malformed URL, TLS asked for where
- * it was not built in.  Never waits; the text never has the password. */
+/* Errors: ERR_FATAL (78): unknown scheme, malformed URL or name.  Never waits;
+ * the text never has the password. */
 int queue_open(const char *url, const struct queue_options *options,
                struct queue **ret, struct err *err);
 void queue_close(struct queue **queue); /* For _cleanup. */
@@ -79,8 +81,9 @@ void queue_message_free(struct queue_message *message);
 /* Ends a queue_receive() that waits in another thread, within 100 ms. */
 void queue_wake(struct queue *queue);
 
-/* The three ways to be done with a delivery.  '*ret_lost' (may be NULL) counts
- * those that were no longer ours: nothing was done for them.  Safe to repeat. */
+/* The three ways to be done with a delivery, and extend, take any number of
+ * messages.  '*ret_lost' (may be NULL) counts those that were no longer ours:
+ * nothing was done for them.  Safe to repeat. */
 int queue_ack(struct queue *queue, const struct queue_message *messages,
               size_t count, size_t *ret_lost, struct err *err);
 /* Delivered again after 'delay_ms' (0: now), to anybody. */
@@ -94,8 +97,11 @@ int queue_dead_letter(struct queue *queue, const struct queue_message *message,
 int queue_extend(struct queue *queue, const struct queue_message *messages,
                  size_t count, size_t *ret_lost, struct err *err);
 
-/* Sends to any queues.  Each letter's 'sent' says what was accepted; -1 with
- * ERR_RETRY if any was not: call again, accepted ones are skipped. */
+/* Sends any number of letters to any queues.  Each letter's 'sent' says if it
+ * was accepted; -1 with ERR_RETRY if any was not: call again, accepted ones are
+ * skipped.
+ * Errors: ERR_REJECT, before anything is sent, if a queue's name, a body or a
+ *   delay is out of bounds. */
 int queue_send(struct queue *queue, struct queue_letter *letters, size_t count,
                struct err *err);
 /* Any queue by name; costs the broker one or two cheap commands. */
@@ -103,10 +109,13 @@ int queue_depth(struct queue *queue, const char *name, struct queue_depth *ret,
                 struct err *err);
 
 /* Dead letters, oldest first, from 'after' ("" for the start): at most 'max'
- * are peeked at without being taken; '*ret_next' is where to go on, or "". */
+ * are peeked at without being taken, and QUEUE_BODY_MAX_BYTES of each body;
+ * '*ret_next' is where to go on, or "".
+ * Owner: the caller frees each with queue_message_free(). */
 int queue_dead_peek(struct queue *queue, const char *name, const char *after,
                     size_t max, struct queue_message *ret, size_t *ret_count,
                     char ret_next[QUEUE_HANDLE_SIZE], struct err *err);
-/* Removes one; with 'resend' its body goes back to the queue first. */
+/* Removes one; with 'resend' its body goes back to the queue first.
+ * Errors: ERR_REJECT (404) if there is no such dead letter. */
 int queue_dead_take(struct queue *queue, const char *name, const char *handle,
                     bool resend, struct err *err);
