@@ -294,71 +294,51 @@ schema_enum(const struct schema_place *place, struct json_object *rule,
                          json_object_to_json_string(rule));
 }
 
-static int
-schema_minimum(const struct schema_place *place, struct json_object *rule,
-               struct json_object *value, struct err *err)
-{
-    double limit = json_object_get_double(rule);
-
-    if (!(json_object_get_double(value) >= limit)) {
-        return schema_reject(place, err, "must be at least %.15g", limit);
-    }
-    return 0;
-}
-
-static int
-schema_maximum(const struct schema_place *place, struct json_object *rule,
-               struct json_object *value, struct err *err)
-{
-    double limit = json_object_get_double(rule);
-
-    if (!(json_object_get_double(value) <= limit)) {
-        return schema_reject(place, err, "must be at most %.15g", limit);
-    }
-    return 0;
-}
-
-static size_t
-schema_size(struct json_object *value)
+/* What a limit is compared with. */
+static double
+schema_measure(struct json_object *value)
 {
     switch (json_object_get_type(value)) {
     case json_type_string:
-        return utf8_count(json_object_get_string(value),
-                          (size_t)json_object_get_string_len(value));
+        return (double)utf8_count(json_object_get_string(value),
+                                  (size_t)json_object_get_string_len(value));
     case json_type_array:
-        return json_object_array_length(value);
+        return (double)json_object_array_length(value);
     case json_type_object:
-        return (size_t)json_object_object_length(value);
+        return (double)json_object_object_length(value);
     default:
-        return 0;
+        return json_object_get_double(value);
     }
 }
 
-/* minLength, minItems, minProperties. */
 static int
 schema_at_least(const struct schema_place *place, struct json_object *rule,
                 struct json_object *value, struct err *err)
 {
-    size_t limit = (size_t)json_object_get_int64(rule);
+    double limit = json_object_get_double(rule);
+    double measure = schema_measure(value);
 
-    if (schema_size(value) < limit) {
-        return schema_reject(place, err, "%zu long, at least %zu",
-                             schema_size(value), limit);
+    if (measure >= limit) {
+        return 0;
     }
-    return 0;
+    return schema_reject(place, err, "%s%.15g, must be at least %.15g",
+                         schema_is_number(value) ? "" : "size ", measure,
+                         limit);
 }
 
 static int
 schema_at_most(const struct schema_place *place, struct json_object *rule,
                struct json_object *value, struct err *err)
 {
-    size_t limit = (size_t)json_object_get_int64(rule);
+    double limit = json_object_get_double(rule);
+    double measure = schema_measure(value);
 
-    if (schema_size(value) > limit) {
-        return schema_reject(place, err, "%zu long, at most %zu",
-                             schema_size(value), limit);
+    if (measure <= limit) {
+        return 0;
     }
-    return 0;
+    return schema_reject(place, err, "%s%.15g, must be at most %.15g",
+                         schema_is_number(value) ? "" : "size ", measure,
+                         limit);
 }
 
 static int
@@ -448,8 +428,8 @@ static const struct schema_keyword {
     {"minLength", INT, STRING, schema_at_least},
     {"maxLength", INT, STRING, schema_at_most},
     {"pattern", STRING, STRING, schema_pattern},
-    {"minimum", NUMBER, NUMBER, schema_minimum},
-    {"maximum", NUMBER, NUMBER, schema_maximum},
+    {"minimum", NUMBER, NUMBER, schema_at_least},
+    {"maximum", NUMBER, NUMBER, schema_at_most},
     {"enum", ARRAY, ANY, schema_enum},
     {"const", ANY, ANY, schema_const},
     {"anyOf", ARRAY, ANY, schema_any_of},
