@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "alexctl/ctl.h"
-#include "alexctl/db_files.h"
 #include "alexctl/term.h"
 #include "base/cleanup.h"
+
+extern const char embed_instruments[]; /* schemas/instruments.json */
 
 struct db_options {
     bool json;
@@ -27,8 +28,8 @@ seed_request(struct buf *request, struct err *err)
 {
     _cleanup(json_put) struct json_object *file = NULL;
     struct json_object *instruments = NULL;
-    if (json_parse(db_seed, db_seed_size, "schemas/instruments.json", &file,
-                   err) < 0 ||
+    if (json_parse(embed_instruments, strlen(embed_instruments),
+                   "schemas/instruments.json", &file, err) < 0 ||
         json_member(file, "instruments", json_type_array, &instruments, err) <
             0) {
         return -1;

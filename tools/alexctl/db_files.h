@@ -1,4 +1,4 @@
-/* The files of schemas/ that this program carries, in the order they run. */
+/* The files of schemas/sql that this program carries, in the order they run. */
 #pragma once
 
 #include <stddef.h>
@@ -11,6 +11,3 @@ struct db_file {
 
 extern const struct db_file db_files[];
 extern const size_t db_file_count;
-/* schemas/instruments.json */
-extern const char *const db_seed;
-extern const size_t db_seed_size;

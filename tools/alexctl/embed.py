@@ -1,25 +1,22 @@
-"""Writes the database's files into a C source: python3 embed.py ROOT OUT DEPFILE
+"""Writes schemas/sql into a C source: python3 embed.py FOLDER OUT DEPFILE
 
-The order is the order they run in: numbered files, functions by name, grants.
-Folders are in the depfile too, so that a new file makes the build run this.
+In the order the files run: numbered ones, functions by name, grants.  Folders
+are in the depfile too, so that a new file makes the build run this again.
 """
 import pathlib
 import sys
 
-root, out, depfile = sys.argv[1:]
-schemas = pathlib.Path(root)
-sql = schemas / "sql"
+folder, out, depfile = sys.argv[1:]
+sql = pathlib.Path(folder)
 files = sorted(sql.glob("[0-9][0-9][0-9]_*.sql"))
 files += sorted((sql / "functions").glob("*.sql"))
 files += [f for f in [sql / "grants.sql"] if f.exists()]
-seed = schemas / "instruments.json"
 
 
 def array(name, path):
-    data = path.read_bytes() + b"\0"
+    data = [b - 256 if b > 127 else b for b in path.read_bytes() + b"\0"]
     lines = [
-        ",".join(str(b) for b in data[i : i + 24])
-        for i in range(0, len(data), 24)
+        ",".join(map(str, data[i : i + 20])) for i in range(0, len(data), 20)
     ]
     return f"static const char {name}[] = {{\n" + ",\n".join(lines) + "};\n"
 
@@ -32,11 +29,8 @@ for number, path in enumerate(files):
     name = path.relative_to(sql).as_posix()
     text += f'    {{"{name}", file_{number}, sizeof(file_{number}) - 1}},\n'
 text += "};\nconst size_t db_file_count = sizeof(db_files) / sizeof(db_files[0]);\n"
-text += array("seed", seed)
-text += "const char *const db_seed = seed;\n"
-text += "const size_t db_seed_size = sizeof(seed) - 1;\n"
 pathlib.Path(out).write_text(text)
-needs = [*files, seed, sql, sql / "functions"]
+needs = [f for f in [*files, sql, sql / "functions"] if f.exists()]
 pathlib.Path(depfile).write_text(
     f"{out}: " + " ".join(str(f).replace(" ", "\\ ") for f in needs) + "\n"
 )

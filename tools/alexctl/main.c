@@ -10,9 +10,10 @@
 #include "base/conf.h"
 
 extern const struct command command_db_migrate, command_db_seed,
-    command_db_status;
+    command_db_status, command_import;
 
 static const struct command *const commands[] = {
+    &command_import,
     &command_db_migrate,
     &command_db_seed,
     &command_db_status,
