@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+
 struct arena_chunk {
     struct arena_chunk *next; /* Newest first; the last is the one kept. */
     size_t room;
@@ -118,20 +120,17 @@ arena_strdup(struct arena *arena, const char *text)
 char *
 arena_printf(struct arena *arena, const char *format, ...)
 {
+    _cleanup(cleanup_free) char *text = NULL;
     va_list args;
 
     va_start(args, format);
-    int size = vsnprintf(NULL, 0, format, args);
+    int size = vasprintf(&text, format, args);
     va_end(args);
     if (size < 0) {
+        text = NULL;
         arena_must(NULL, 0);
     }
-
-    char *text = arena_alloc(arena, (size_t)size + 1);
-    va_start(args, format);
-    vsnprintf(text, (size_t)size + 1, format, args);
-    va_end(args);
-    return text;
+    return arena_memdup(arena, text, (size_t)size);
 }
 
 void *
