@@ -1,0 +1,42 @@
+/* The world of a queue test: a queue of its own, two consumers, a sender, and
+ * the few moves all tests are made of. */
+#pragma once
+
+#include "test.h"
+
+#include "base/err.h"
+#include "base/uuid.h"
+#include "queue/queue.h"
+
+struct world {
+    const char *url;
+    char name[96];
+    int64_t lease_ms;
+    struct queue *a; /* Two processes that receive... */
+    struct queue *b;
+    struct queue *sender; /* ... and one that only sends. */
+};
+
+/* Fails the test, saying why, unless 'result' is 0. */
+void ok(int result, const struct err *err);
+
+int world_open(void **state);
+int world_close(void **state);
+/* Another connection, of consumer 'consumer', to the queue. */
+struct queue *world_connect(const struct world *w, const char *consumer);
+
+void send_bytes(struct world *w, const char *queue, const char *body,
+                size_t size, int64_t delay_ms);
+void send_text(struct world *w, const char *queue, const char *body,
+               int64_t delay_ms);
+/* Exactly one message, within 'wait_ms'; the caller frees, or acks. */
+struct queue_message expect_one(struct world *w, struct queue *queue,
+                                int64_t wait_ms);
+void expect_none(struct world *w, struct queue *queue, int64_t wait_ms);
+/* Acks, which must not be lost, and frees. */
+void ack(struct world *w, struct queue *queue, struct queue_message *message);
+struct queue_depth depth(struct world *w, const char *name);
+
+/* Runs the tests against each URL in ALEX_TEST_QUEUES, or in ALEX_TEST_REDIS if
+ * that is unset; 77 (skipped) without either. */
+int world_main(const char *group, const struct CMUnitTest *tests, size_t count);
