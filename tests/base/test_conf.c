@@ -29,6 +29,10 @@ static const struct conf_row required_row = {
     CONF_STR, "T_NEED", 0, NULL, 1, 100, "the thing we need",
 };
 
+static const struct conf_row wide_row = {
+    CONF_INT, "T_COUNT", 0, "0", INT64_MIN, INT64_MAX, "any",
+};
+
 static int
 clear_environment(void **state)
 {
@@ -179,6 +183,21 @@ test_a_bad_value_names_variable_value_and_range(void **state)
     assert_refused("T_MODE", "json|text",
                    "T_MODE=json|text: expected one of json|text");
     assert_refused("T_URL", "ab", "T_URL: expected text of 3 to 20 bytes");
+}
+
+static void
+test_a_number_beyond_64_bits_is_not_clamped(void **state)
+{
+    (void)state;
+    int64_t target = 0;
+    struct err err;
+
+    setenv("T_COUNT", "-9223372036854775808", 1);
+    assert_int_equal(conf_load(&wide_row, 1, &target, &err), 0);
+    assert_true(target == INT64_MIN);
+    setenv("T_COUNT", "9223372036854775808", 1);
+    assert_int_equal(conf_load(&wide_row, 1, &target, &err), -1);
+    assert_true(target == INT64_MIN);
 }
 
 static void
@@ -381,6 +400,7 @@ main(int argc, char **argv)
         TEST(test_the_environment_overrides_defaults),
         TEST(test_spans_are_read_in_every_unit),
         TEST(test_a_bad_value_names_variable_value_and_range),
+        TEST(test_a_number_beyond_64_bits_is_not_clamped),
         TEST(test_a_bad_secret_is_not_quoted),
         TEST(test_a_missing_required_value_says_what_it_is_for),
         TEST(test_a_file_gives_the_value_without_its_line_end),

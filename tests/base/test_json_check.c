@@ -199,6 +199,7 @@ test_lone_surrogates_are_rejected(void **state)
     assert_rejected("\"\\ud800\\ud800\"", 13, rule);
     assert_rejected("\"\\ud800\\u0041\"", 13, rule);
     assert_rejected("\"\\ud800\\n\"", 8, rule);
+    assert_rejected("\"\\ud800\\ue000\"", 13, rule);
     assert_rejected("\"\\udbff x\"", 7, rule);
 }
 
