@@ -1,5 +1,6 @@
 #include "portfolio/words.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -100,4 +101,28 @@ portfolio_list(const char *const *items, size_t count, size_t shown_max,
         buf_printf(&out, " and %zu more", count - shown);
     }
     return arena_strdup(mem, out.data);
+}
+
+const char *
+portfolio_words(const char *text, struct arena *mem)
+{
+    _cleanup(buf_free) struct buf words = {0};
+
+    buf_puts(&words, " ");
+    for (const char *p = text; *p != '\0'; p++) {
+        bool is_word = isalnum((unsigned char)*p) || (unsigned char)*p >= 0x80;
+
+        if (is_word) {
+            char c = (char)tolower((unsigned char)*p);
+
+            buf_append(&words, &c, 1);
+        } else if (*p != '(' && *p != ')' &&
+                   words.data[words.size - 1] != ' ') {
+            buf_puts(&words, " ");
+        }
+    }
+    if (words.size > 1 && words.data[words.size - 1] != ' ') {
+        buf_puts(&words, " ");
+    }
+    return arena_strdup(mem, words.data);
 }

@@ -18,3 +18,9 @@ const char *portfolio_count(size_t count, const char *noun, struct arena *mem);
  * by name. */
 const char *portfolio_list(const char *const *items, size_t count,
                            size_t shown_max, struct arena *mem);
+
+/* 'text' for the search of whole words with strstr(): lower case, one space
+ * between words, before the first and after the last; parentheses vanish, all
+ * else that is no letter or digit separates.  "My 401(k), tax-free" is
+ * " my 401k tax free ". */
+const char *portfolio_words(const char *text, struct arena *mem);

@@ -344,10 +344,11 @@ test_taxes_are_read_off_whole_words(void **state)
         {"Vanguard", "General investment account", CHARTER_TAX_TAXABLE},
         {"", "", CHARTER_TAX_UNKNOWN},
     };
+    _cleanup(arena_free) struct arena *mem = arena_new(4096);
 
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        assert_int_equal(charter_tax_of(rows[i].name, rows[i].purpose),
+        assert_int_equal(charter_tax_of(rows[i].name, rows[i].purpose, mem),
                          rows[i].tax);
     }
 }

@@ -60,12 +60,26 @@ test_lists_read_like_a_sentence(void **state)
     assert_string_equal(portfolio_list(names, 4, 3, mem), "A, B, C and 1 more");
 }
 
+static void
+test_words_are_found_whole(void **state)
+{
+    _cleanup(arena_free) struct arena *mem = arena_new(4096);
+
+    (void)state;
+    assert_string_equal(portfolio_words("My 401(k), tax-free", mem),
+                        " my 401k tax free ");
+    assert_string_equal(portfolio_words("  S&P 500 ", mem), " s p 500 ");
+    assert_string_equal(portfolio_words("", mem), " ");
+    assert_string_equal(portfolio_words("--", mem), " ");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_display_shows_one_clean_line),
         cmocka_unit_test(test_counts_agree_with_their_noun),
+        cmocka_unit_test(test_words_are_found_whole),
         cmocka_unit_test(test_lists_read_like_a_sentence),
     };
 

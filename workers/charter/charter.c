@@ -154,7 +154,7 @@ draw_taxes(const struct charter *c, struct charter_chart *chart)
     for (size_t i = 0; i < c->portfolio->account_count; i++) {
         const struct portfolio_account *account = &c->portfolio->accounts[i];
 
-        cents[charter_tax_of(account->name, account->purpose)] +=
+        cents[charter_tax_of(account->name, account->purpose, c->mem)] +=
             account_cents(account);
     }
     charter_add(chart, "Tax-advantaged", cents[CHARTER_TAX_ADVANTAGED]);

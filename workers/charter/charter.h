@@ -56,4 +56,5 @@ enum charter_tax {
 
 /* What an account's name, or else its purpose, says about its taxes: the words
  * of the usual kinds of account ("401(k)", "Roth IRA", "brokerage"). */
-enum charter_tax charter_tax_of(const char *name, const char *purpose);
+enum charter_tax charter_tax_of(const char *name, const char *purpose,
+                                struct arena *mem);

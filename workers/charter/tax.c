@@ -1,12 +1,12 @@
-#include <ctype.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "charter/charter.h"
+#include "portfolio/words.h"
 
 /* The first that is found decides, so that "individual 401k" is advantaged. */
 static const struct {
-    const char *words; /* As words_of() makes them. */
+    const char *words; /* As portfolio_words() makes them. */
     enum charter_tax tax;
 } rules[] = {
     {" non taxable ", CHARTER_TAX_ADVANTAGED},
@@ -32,31 +32,13 @@ static const struct {
     {" general investment ", CHARTER_TAX_TAXABLE},
 };
 
-/* "My 401(k), tax-free" is " my 401k tax free ". */
-static void
-words_of(const char *text, struct buf *ret)
-{
-    buf_puts(ret, " ");
-    for (const char *p = text; *p != '\0'; p++) {
-        char c = (char)tolower((unsigned char)*p);
-
-        if (isalnum((unsigned char)c)) {
-            buf_append(ret, &c, 1);
-        } else if (c != '(' && c != ')' && ret->data[ret->size - 1] != ' ') {
-            buf_puts(ret, " ");
-        }
-    }
-    buf_puts(ret, " ");
-}
-
 static enum charter_tax
-tax_of_text(const char *text)
+tax_of_text(const char *text, struct arena *mem)
 {
-    _cleanup(buf_free) struct buf words = {0};
+    const char *words = portfolio_words(text, mem);
 
-    words_of(text, &words);
     for (size_t i = 0; i < ARRAY_COUNT(rules); i++) {
-        if (strstr(words.data, rules[i].words)) {
+        if (strstr(words, rules[i].words)) {
             return rules[i].tax;
         }
     }
@@ -64,9 +46,9 @@ tax_of_text(const char *text)
 }
 
 enum charter_tax
-charter_tax_of(const char *name, const char *purpose)
+charter_tax_of(const char *name, const char *purpose, struct arena *mem)
 {
-    enum charter_tax tax = tax_of_text(name);
+    enum charter_tax tax = tax_of_text(name, mem);
 
-    return tax != CHARTER_TAX_UNKNOWN ? tax : tax_of_text(purpose);
+    return tax != CHARTER_TAX_UNKNOWN ? tax : tax_of_text(purpose, mem);
 }
