@@ -1,15 +1,9 @@
 /* The random numbers: published vectors, the normal law by moments, by
  * Kolmogorov-Smirnov and by its tails, independence, and equality to the bit
  * of every build of the kernel. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "test.h"
 
-#include <cmocka.h>
+#include <math.h>
 
 #include "retirement/montecarlo_draws.h"
 #include "retirement/montecarlo_kernel.h"
@@ -20,7 +14,8 @@ static double draws[DRAWS];
 
 /* 'count' draws, a multiple of four tiles. */
 static void
-fill(uint64_t seed, uint32_t first_path, uint32_t block, size_t count) {
+fill(uint64_t seed, uint32_t first_path, uint32_t block, size_t count)
+{
     const struct montecarlo_kernel *kernel = montecarlo_kernel_best();
 
     for (size_t at = 0; at < count; at += 4 * MONTECARLO_TILE) {
@@ -32,13 +27,15 @@ fill(uint64_t seed, uint32_t first_path, uint32_t block, size_t count) {
 }
 
 static double
-normal_cdf(double z) {
+normal_cdf(double z)
+{
     return 0.5 * erfc(-z * 0.70710678118654752440);
 }
 
 /* The vectors that the authors of Threefry ship (kat_vectors, Random123). */
 static void
-test_threefry_gives_the_published_words(void **state) {
+test_threefry_gives_the_published_words(void **state)
+{
     static const uint32_t rows[][12] = {
         {0, 0, 0, 0, 0, 0, 0, 0, 0x9c6ca96a, 0xe17eae66, 0xfc10ecd4,
          0x5256a7d8},
@@ -62,7 +59,8 @@ test_threefry_gives_the_published_words(void **state) {
 }
 
 static void
-test_series_agree_with_libm_to_1e_11(void **state) {
+test_series_agree_with_libm_to_1e_11(void **state)
+{
     const double half_turn = 1.57079632679489661923;
 
     (void)state;
@@ -85,7 +83,8 @@ test_series_agree_with_libm_to_1e_11(void **state) {
 /* Words at the ends of their range give finite draws, the largest as large as
  * the header says: sqrt(-2 ln 2^-33) = 6.7637. */
 static void
-test_extreme_words_stay_within_6_77(void **state) {
+test_extreme_words_stay_within_6_77(void **state)
+{
     static const uint32_t words[] = {0,          1,          0x7fffffff,
                                      0x80000000, 0x80000001, 0xffffffff};
     double largest = 0;
@@ -106,7 +105,8 @@ test_extreme_words_stay_within_6_77(void **state) {
 /* Standard errors of the sample moments of a normal: 1, 2, 15, 96 over n
  * (variances of z, z^2, z^3, z^4: 1, 3-1, 15, 105-9). */
 static void
-test_moments_are_those_of_a_normal(void **state) {
+test_moments_are_those_of_a_normal(void **state)
+{
     static const double expected[] = {0, 1, 0, 3}, variance[] = {1, 2, 15, 96};
     double sums[4] = {0};
 
@@ -128,7 +128,8 @@ test_moments_are_those_of_a_normal(void **state) {
 }
 
 static int
-compare(const void *a, const void *b) {
+compare(const void *a, const void *b)
+{
     const double x = *(const double *)a, y = *(const double *)b;
 
     return (x > y) - (x < y);
@@ -136,7 +137,8 @@ compare(const void *a, const void *b) {
 
 /* 1.95 is the 0.1 % point of Kolmogorov's distribution. */
 static void
-test_distribution_passes_kolmogorov_smirnov(void **state) {
+test_distribution_passes_kolmogorov_smirnov(void **state)
+{
     double distance = 0;
 
     (void)state;
@@ -154,7 +156,8 @@ test_distribution_passes_kolmogorov_smirnov(void **state) {
 /* Both tails at 1 to 5 standard deviations, 16 million draws (at 5: 4.8
  * expected a side). */
 static void
-test_tails_have_the_normal_mass_to_5_sigma(void **state) {
+test_tails_have_the_normal_mass_to_5_sigma(void **state)
+{
     const double n = 16.0 * DRAWS;
     double above[6] = {0}, below[6] = {0};
 
@@ -177,7 +180,8 @@ test_tails_have_the_normal_mass_to_5_sigma(void **state) {
 }
 
 static void
-assert_uncorrelated(const double *a, const double *b, size_t count) {
+assert_uncorrelated(const double *a, const double *b, size_t count)
+{
     double plain = 0, squares = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -191,7 +195,8 @@ assert_uncorrelated(const double *a, const double *b, size_t count) {
 /* Years, neighbouring paths, neighbouring seeds and neighbouring blocks: in
  * value and in size. */
 static void
-test_neighbours_are_independent(void **state) {
+test_neighbours_are_independent(void **state)
+{
     static double other[DRAWS];
     static const struct {
         uint64_t seed;
@@ -215,7 +220,8 @@ test_neighbours_are_independent(void **state) {
 }
 
 static void
-test_every_kernel_draws_the_same_bits(void **state) {
+test_every_kernel_draws_the_same_bits(void **state)
+{
     double expected[4][MONTECARLO_TILE], got[4][MONTECARLO_TILE];
     const struct montecarlo_kernel *base = montecarlo_kernels;
 
@@ -243,7 +249,8 @@ test_every_kernel_draws_the_same_bits(void **state) {
  * would change the stored results of old jobs on replay.  Computed from the
  * published words for key 0, counter 0 with libm. */
 static void
-test_stream_of_seed_0_starts_as_documented(void **state) {
+test_stream_of_seed_0_starts_as_documented(void **state)
+{
     const double u = ((double)(int32_t)0x9c6ca96a + 0.5) / 4294967296.0 + 0.5;
     const double angle =
         ((double)(int32_t)0xe17eae66 + 1) * acos(-1) / 4294967296.0;
@@ -257,7 +264,8 @@ test_stream_of_seed_0_starts_as_documented(void **state) {
 }
 
 int
-main(void) {
+main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threefry_gives_the_published_words),
         cmocka_unit_test(test_series_agree_with_libm_to_1e_11),
@@ -270,5 +278,5 @@ main(void) {
         cmocka_unit_test(test_stream_of_seed_0_starts_as_documented),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return RUN_TESTS(tests);
 }

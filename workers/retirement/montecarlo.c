@@ -12,14 +12,23 @@
 #define THREADS_MAX 64
 #define RANKS_MAX 48 /* Three for each of 16 probabilities. */
 
-struct montecarlo {
-    size_t paths;
-    size_t stride; /* 'paths' rounded up to whole tiles. */
+struct outcome {
     int years;
+    double flow[2 * MONTECARLO_YEARS_MAX];
     double *values[MONTECARLO_WHATS]; /* Unordered, 'stride' long. */
     double *yearly;                   /* [years][stride], or NULL. */
     struct montecarlo_estimate means[MONTECARLO_WHATS];
 };
+
+struct montecarlo {
+    size_t paths;
+    size_t stride; /* 'paths' rounded up to whole tiles. */
+    size_t count;
+    struct outcome outcomes[MONTECARLO_CASES_MAX];
+};
+
+_Static_assert(MONTECARLO_CASES_MAX <= MONTECARLO_TOGETHER,
+               "the kernel takes all cases at once");
 
 static int
 check_range(const char *name, double value, double low, double high,
@@ -50,13 +59,29 @@ check_case(const struct montecarlo_case *plan, struct err *err)
         {"income", plan->income, 0, 1e15},
         {"inflation_before", plan->inflation_before, -0.1, 0.5},
         {"inflation_after", plan->inflation_after, -0.1, 0.5},
-        {"paths", (double)plan->paths, 100, MONTECARLO_PATHS_MAX},
-        {"threads", plan->threads, 0, THREADS_MAX},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         if (check_range(rows[i].name, rows[i].value, rows[i].low, rows[i].high,
                         err)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+check_all(const struct montecarlo_market *market,
+          const struct montecarlo_case *cases, size_t count, struct err *err)
+{
+    if (check_range("paths", (double)market->paths, 100, MONTECARLO_PATHS_MAX,
+                    err) ||
+        check_range("threads", market->threads, 0, THREADS_MAX, err) ||
+        check_range("count", (double)count, 1, MONTECARLO_CASES_MAX, err)) {
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (check_case(&cases[i], err)) {
             return -1;
         }
     }
@@ -99,8 +124,9 @@ fill_flow(const struct montecarlo_case *plan, double *flow)
 struct share {
     pthread_t thread;
     const struct montecarlo_kernel *kernel;
-    const struct montecarlo_plan *plan;
-    const struct montecarlo_out *out;
+    uint64_t seed;
+    const struct montecarlo_plan *plans;
+    size_t count;
     size_t begin, end; /* Paths, whole tiles. */
 };
 
@@ -111,7 +137,8 @@ run_share(void *argument)
 
     for (size_t path = share->begin; path < share->end;
          path += MONTECARLO_TILE) {
-        share->kernel->run_tile(share->plan, (uint32_t)path, share->out);
+        share->kernel->run_tile(share->seed, (uint32_t)path, share->plans,
+                                share->count);
     }
     return NULL;
 }
@@ -137,39 +164,22 @@ run_shares(struct share *shares, unsigned count, struct err *err)
                   : 0;
 }
 
+/* The tiles in equal shares, one a thread. */
 static int
-simulate(struct montecarlo *run, const struct montecarlo_case *plan,
-         const struct montecarlo_kernel *kernel, struct err *err)
+simulate(const struct montecarlo *run, const struct montecarlo_market *market,
+         const struct montecarlo_kernel *kernel,
+         const struct montecarlo_plan *plans, struct err *err)
 {
-    double flow[2 * MONTECARLO_YEARS_MAX];
-    const struct montecarlo_plan kernel_plan = {
-        .seed = plan->seed,
-        .value = plan->value,
-        .mean = plan->mean,
-        .sd = plan->sd,
-        .income = plan->income,
-        .accumulate = plan->years_to_retirement,
-        .years = run->years,
-        .flow = flow,
-    };
-    const struct montecarlo_out out = {
-        .at_retirement = run->values[MONTECARLO_AT_RETIREMENT],
-        .at_end = run->values[MONTECARLO_AT_END],
-        .limit = run->values[MONTECARLO_INCOME],
-        .lasted = run->values[MONTECARLO_LASTED],
-        .yearly = run->yearly,
-        .stride = run->stride,
-    };
-    const unsigned threads = plan->threads ? plan->threads : 1;
+    const unsigned threads = market->threads ? market->threads : 1;
     const size_t tiles = run->stride / MONTECARLO_TILE;
     struct share shares[THREADS_MAX];
 
-    fill_flow(plan, flow);
     for (size_t i = 0; i < threads; i++) {
         shares[i] = (struct share){
             .kernel = kernel,
-            .plan = &kernel_plan,
-            .out = &out,
+            .seed = market->seed,
+            .plans = plans,
+            .count = run->count,
             .begin = tiles * i / threads * MONTECARLO_TILE,
             .end = tiles * (i + 1) / threads * MONTECARLO_TILE,
         };
@@ -194,33 +204,65 @@ mean_of(const double *values, size_t count)
     return (struct montecarlo_estimate){mean, sqrt(squares / (n - 1) / n)};
 }
 
+/* Makes room for a case's results and says where they go. */
+static struct montecarlo_plan
+prepare(const struct montecarlo_case *plan, size_t stride, struct outcome *ret)
+{
+    const size_t row = stride * sizeof(double);
+
+    ret->years = plan->years_to_retirement + plan->years_in_retirement;
+    fill_flow(plan, ret->flow);
+    for (int what = 0; what < MONTECARLO_WHATS; what++) {
+        ret->values[what] = xmalloc(row);
+    }
+    if (plan->yearly && ret->years > 0) {
+        ret->yearly = xmalloc(row * (size_t)ret->years);
+    }
+    return (struct montecarlo_plan){
+        .value = plan->value,
+        .mean = plan->mean,
+        .sd = plan->sd,
+        .income = plan->income,
+        .accumulate = plan->years_to_retirement,
+        .years = ret->years,
+        .flow = ret->flow,
+        .out = {.at_retirement = ret->values[MONTECARLO_AT_RETIREMENT],
+                .at_end = ret->values[MONTECARLO_AT_END],
+                .limit = ret->values[MONTECARLO_INCOME],
+                .lasted = ret->values[MONTECARLO_LASTED],
+                .yearly = ret->yearly,
+                .stride = stride},
+    };
+}
+
 int
-montecarlo_run(const struct montecarlo_case *plan, struct montecarlo **ret,
-               struct err *err)
+montecarlo_run(const struct montecarlo_market *market,
+               const struct montecarlo_case *cases, size_t count,
+               struct montecarlo **ret, struct err *err)
 {
     _cleanup(montecarlo_free) struct montecarlo *run = NULL;
-    const struct montecarlo_kernel *kernel = find_kernel(plan->kernel, err);
+    const struct montecarlo_kernel *kernel = find_kernel(market->kernel, err);
+    struct montecarlo_plan plans[MONTECARLO_CASES_MAX];
 
-    if (!kernel || check_case(plan, err)) {
+    if (!kernel || check_all(market, cases, count, err)) {
         return -1;
     }
     run = xcalloc(1, sizeof(*run));
-    run->paths = plan->paths;
-    run->stride =
-        (plan->paths + MONTECARLO_TILE - 1) / MONTECARLO_TILE * MONTECARLO_TILE;
-    run->years = plan->years_to_retirement + plan->years_in_retirement;
-    for (int what = 0; what < MONTECARLO_WHATS; what++) {
-        run->values[what] = xmalloc(run->stride * sizeof(double));
+    run->paths = market->paths;
+    run->stride = (market->paths + MONTECARLO_TILE - 1) / MONTECARLO_TILE *
+                  MONTECARLO_TILE;
+    run->count = count;
+    for (size_t i = 0; i < count; i++) {
+        plans[i] = prepare(&cases[i], run->stride, &run->outcomes[i]);
     }
-    if (plan->yearly && run->years > 0) {
-        run->yearly =
-            xmalloc(run->stride * sizeof(double) * (size_t)run->years);
-    }
-    if (simulate(run, plan, kernel, err)) {
+    if (simulate(run, market, kernel, plans, err)) {
         return -1;
     }
-    for (int what = 0; what < MONTECARLO_WHATS; what++) {
-        run->means[what] = mean_of(run->values[what], run->paths);
+    for (size_t i = 0; i < count; i++) {
+        for (int what = 0; what < MONTECARLO_WHATS; what++) {
+            run->outcomes[i].means[what] =
+                mean_of(run->outcomes[i].values[what], run->paths);
+        }
     }
     *ret = STEAL(run);
     return 0;
@@ -229,21 +271,20 @@ montecarlo_run(const struct montecarlo_case *plan, struct montecarlo **ret,
 void
 montecarlo_free(struct montecarlo **run)
 {
-    if (!*run) {
-        return;
+    for (size_t i = 0; *run && i < (*run)->count; i++) {
+        for (int what = 0; what < MONTECARLO_WHATS; what++) {
+            free((*run)->outcomes[i].values[what]);
+        }
+        free((*run)->outcomes[i].yearly);
     }
-    for (int what = 0; what < MONTECARLO_WHATS; what++) {
-        free((*run)->values[what]);
-    }
-    free((*run)->yearly);
     free(*run);
     *run = NULL;
 }
 
 struct montecarlo_estimate
-montecarlo_success(const struct montecarlo *run, double income)
+montecarlo_success(const struct montecarlo *run, size_t which, double income)
 {
-    const double *limits = run->values[MONTECARLO_INCOME];
+    const double *limits = run->outcomes[which].values[MONTECARLO_INCOME];
     const double n = (double)run->paths;
     size_t lasted = 0;
     double p;
@@ -256,9 +297,10 @@ montecarlo_success(const struct montecarlo *run, double income)
 }
 
 struct montecarlo_estimate
-montecarlo_mean(const struct montecarlo *run, enum montecarlo_what what)
+montecarlo_mean(const struct montecarlo *run, size_t which,
+                enum montecarlo_what what)
 {
-    return run->means[what];
+    return run->outcomes[which].means[what];
 }
 
 /* Moves what is less than 'pivot' (or, with 'equal', not more) to the front
@@ -338,11 +380,11 @@ compare_ranks(const void *a, const void *b)
 }
 
 void
-montecarlo_quantiles(struct montecarlo *run, enum montecarlo_what what,
-                     const double *p, size_t count,
+montecarlo_quantiles(struct montecarlo *run, size_t which,
+                     enum montecarlo_what what, const double *p, size_t count,
                      struct montecarlo_estimate *ret)
 {
-    double *values = run->values[what];
+    double *values = run->outcomes[which].values[what];
     size_t ranks[RANKS_MAX] = {0};
 
     assert(count * 3 <= RANKS_MAX);
@@ -362,13 +404,14 @@ montecarlo_quantiles(struct montecarlo *run, enum montecarlo_what what,
 }
 
 void
-montecarlo_year_quantiles(struct montecarlo *run, int year, const double *p,
-                          size_t count, double *ret)
+montecarlo_year_quantiles(struct montecarlo *run, size_t which, int year,
+                          const double *p, size_t count, double *ret)
 {
-    double *values = run->yearly + (size_t)(year - 1) * run->stride;
+    const struct outcome *outcome = &run->outcomes[which];
+    double *values = outcome->yearly + (size_t)(year - 1) * run->stride;
     size_t ranks[RANKS_MAX] = {0};
 
-    assert(run->yearly && year >= 1 && year <= run->years);
+    assert(outcome->yearly && year >= 1 && year <= outcome->years);
     assert(count <= RANKS_MAX);
     for (size_t i = 0; i < count; i++) {
         ranks[i] = rank_at(run, p[i], 0);

@@ -1,8 +1,8 @@
-/* Seeded Monte Carlo of a retirement portfolio: simulate once, then ask.
+/* Seeded Monte Carlo of retirement portfolios: simulate once, then ask.
  *
- *     montecarlo_run(&plan, &run, &err);
- *     montecarlo_success(run, 60000);              // how likely it lasts
- *     montecarlo_quantiles(run, MONTECARLO_INCOME, &p, 1, &income);
+ *     montecarlo_run(&market, cases, 1, &run, &err);
+ *     montecarlo_success(run, 0, 60000);           // how likely it lasts
+ *     montecarlo_quantiles(run, 0, MONTECARLO_INCOME, &p, 1, &income);
  *
  * A year t (from 1) of the 'years_to_retirement':
  *     value = value * (1 + return) + contribution * level(t)
@@ -18,8 +18,10 @@
  * Returns below -100 % count as -100 %.
  *
  * The draws are a function of (seed, path, year) alone.  Results are the same
- * to the bit for any number of threads, on any instruction set, and runs that
- * differ in money or horizon see the same markets (common random numbers). */
+ * to the bit for any number of threads, on any instruction set, and whichever
+ * cases run together; cases that differ in money or horizon see the same
+ * markets (common random numbers), which is also why several in one run cost
+ * little more than one. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,9 +31,17 @@
 #include "base/err.h"
 
 #define MONTECARLO_PATHS_MAX 1000000
-#define MONTECARLO_YEARS_MAX 80 /* Of each phase. */
+#define MONTECARLO_YEARS_MAX 100 /* Of each phase. */
+#define MONTECARLO_CASES_MAX 8
 
 struct montecarlo;
+
+struct montecarlo_market {
+    size_t paths; /* 100..MONTECARLO_PATHS_MAX */
+    uint64_t seed;
+    unsigned threads;   /* 1..64; 0 is 1. */
+    const char *kernel; /* "avx512", "avx2", "base"; NULL: the best here. */
+};
 
 struct montecarlo_case {
     double value;            /* Today, 0..1e15. */
@@ -43,11 +53,7 @@ struct montecarlo_case {
     double income;           /* A year, today's money, 0..1e15. */
     double inflation_before; /* Until retirement, -0.1..0.5. */
     double inflation_after;  /* In retirement, -0.1..0.5. */
-    size_t paths;            /* 100..MONTECARLO_PATHS_MAX */
-    uint64_t seed;
-    unsigned threads;   /* 1..64; 0 is 1. */
-    bool yearly;        /* Keep every year: 8 bytes a path and year. */
-    const char *kernel; /* "avx512", "avx2", "base"; NULL: the best here. */
+    bool yearly;             /* Keep every year: 8 bytes a path and year. */
 };
 
 /* A number with its standard error, both in the number's unit. */
@@ -67,28 +73,33 @@ enum montecarlo_what {
     MONTECARLO_WHATS,
 };
 
-/* Owner: the caller frees '*ret'.
+/* Simulates 'count' cases, 1..MONTECARLO_CASES_MAX, in the same market.
+ * Owner: the caller frees '*ret'.
  * Errors: ERR_REJECT naming the field outside its range; ERR_RETRY when a
  *   thread can't be started. */
-int montecarlo_run(const struct montecarlo_case *plan, struct montecarlo **ret,
-                   struct err *err);
+int montecarlo_run(const struct montecarlo_market *market,
+                   const struct montecarlo_case *cases, size_t count,
+                   struct montecarlo **ret, struct err *err);
 void montecarlo_free(struct montecarlo **run); /* For _cleanup. */
+
+/* 'which' is the index of a case. */
 
 /* The share of paths, 0..1, that sustain 'income' to the end. */
 struct montecarlo_estimate montecarlo_success(const struct montecarlo *run,
-                                              double income);
+                                              size_t which, double income);
 struct montecarlo_estimate montecarlo_mean(const struct montecarlo *run,
+                                           size_t which,
                                            enum montecarlo_what what);
 
 /* Exact order statistics (number floor(p * paths), from 0) at 'count' (at most
  * 16) increasing probabilities 'p' in (0, 1).  The standard error is half the
  * distance of the order statistics one binomial deviation sqrt(paths p (1-p))
  * to either side (Conover, Practical Nonparametric Statistics, 3.2). */
-void montecarlo_quantiles(struct montecarlo *run, enum montecarlo_what what,
-                          const double *p, size_t count,
-                          struct montecarlo_estimate *ret);
+void montecarlo_quantiles(struct montecarlo *run, size_t which,
+                          enum montecarlo_what what, const double *p,
+                          size_t count, struct montecarlo_estimate *ret);
 
 /* The same of the value at the end of year 'year', 1..all years, without
- * standard errors.  The run must have been made with 'yearly'. */
-void montecarlo_year_quantiles(struct montecarlo *run, int year,
+ * standard errors.  The case must have asked for 'yearly'. */
+void montecarlo_year_quantiles(struct montecarlo *run, size_t which, int year,
                                const double *p, size_t count, double *ret);

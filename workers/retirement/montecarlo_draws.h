@@ -18,26 +18,27 @@
 
 #define DRAWS_INLINE static inline __attribute__((always_inline))
 
-#define DRAWS_MIX(a, b, bits)                               \
-    do {                                                    \
-        (a) += (b);                                         \
-        (b) = ((b) << (bits) | (b) >> (32 - (bits))) ^ (a); \
+#define DRAWS_MIX(a, b, bits)                                                  \
+    do {                                                                       \
+        (a) += (b);                                                            \
+        (b) = ((b) << (bits) | (b) >> (32 - (bits))) ^ (a);                    \
     } while (0)
 
-#define DRAWS_FOUR_ROUNDS(x, r0, r1, r2, r3, r4, r5, r6, r7) \
-    do {                                                     \
-        DRAWS_MIX((x)[0], (x)[1], r0);                       \
-        DRAWS_MIX((x)[2], (x)[3], r1);                       \
-        DRAWS_MIX((x)[0], (x)[3], r2);                       \
-        DRAWS_MIX((x)[2], (x)[1], r3);                       \
-        DRAWS_MIX((x)[0], (x)[1], r4);                       \
-        DRAWS_MIX((x)[2], (x)[3], r5);                       \
-        DRAWS_MIX((x)[0], (x)[3], r6);                       \
-        DRAWS_MIX((x)[2], (x)[1], r7);                       \
+#define DRAWS_FOUR_ROUNDS(x, r0, r1, r2, r3, r4, r5, r6, r7)                   \
+    do {                                                                       \
+        DRAWS_MIX((x)[0], (x)[1], r0);                                         \
+        DRAWS_MIX((x)[2], (x)[3], r1);                                         \
+        DRAWS_MIX((x)[0], (x)[3], r2);                                         \
+        DRAWS_MIX((x)[2], (x)[1], r3);                                         \
+        DRAWS_MIX((x)[0], (x)[1], r4);                                         \
+        DRAWS_MIX((x)[2], (x)[3], r5);                                         \
+        DRAWS_MIX((x)[0], (x)[3], r6);                                         \
+        DRAWS_MIX((x)[2], (x)[1], r7);                                         \
     } while (0)
 
 DRAWS_INLINE void
-draws_add_key(uint32_t x[4], const uint32_t k[5], uint32_t step) {
+draws_add_key(uint32_t x[4], const uint32_t k[5], uint32_t step)
+{
     x[0] += k[step % 5];
     x[1] += k[(step + 1) % 5];
     x[2] += k[(step + 2) % 5];
@@ -46,7 +47,8 @@ draws_add_key(uint32_t x[4], const uint32_t k[5], uint32_t step) {
 
 /* Encrypts the counter 'x' in place. */
 DRAWS_INLINE void
-draws_threefry(const uint32_t key[4], uint32_t x[4]) {
+draws_threefry(const uint32_t key[4], uint32_t x[4])
+{
     const uint32_t k[5] = {key[0], key[1], key[2], key[3],
                            0x1bd11bdaU ^ key[0] ^ key[1] ^ key[2] ^ key[3]};
 
@@ -65,7 +67,8 @@ draws_threefry(const uint32_t key[4], uint32_t x[4]) {
 
 /* -2 ln(u) for u in [2^-33, 1). */
 DRAWS_INLINE double
-draws_minus_two_log(double u) {
+draws_minus_two_log(double u)
+{
     const uint64_t sqrt_half = 0x3fe6a09e00000000U; /* Bits of 0.7071... */
     const uint64_t one = 0x3ff0000000000000U;
     const uint64_t two_52 = 0x4330000000000000U; /* Integers as mantissas. */
@@ -95,7 +98,8 @@ draws_minus_two_log(double u) {
 
 /* Sine and cosine of 'a' in [-pi/2, pi/2]. */
 DRAWS_INLINE void
-draws_sin_cos(double a, double *ret_sin, double *ret_cos) {
+draws_sin_cos(double a, double *ret_sin, double *ret_cos)
+{
     const double t = a * a;
     double s = 1.0 / 355687428096000, c = 1.0 / 20922789888000;
 
@@ -121,7 +125,8 @@ draws_sin_cos(double a, double *ret_sin, double *ret_cos) {
  * turn in its upper 31 bits and which half in its lowest, which keeps the
  * series' argument small without a choice of branch. */
 DRAWS_INLINE void
-draws_normals(uint32_t radius, uint32_t turn, double *ret_a, double *ret_b) {
+draws_normals(uint32_t radius, uint32_t turn, double *ret_a, double *ret_b)
+{
     const double u = ((double)(int32_t)radius + 0.5) * 0x1p-32 + 0.5;
     const double angle = ((double)(int32_t)(turn & ~1U) + 1) *
                          (3.14159265358979323846 * 0x1p-32);

@@ -8,7 +8,6 @@ struct lanes {
     double untouched[MONTECARLO_TILE]; /* Value if nothing were withdrawn. */
     double need[MONTECARLO_TILE]; /* What income 1 would have cost by now. */
     double lasted[MONTECARLO_TILE];
-    double draws[4][MONTECARLO_TILE];
 };
 
 DRAWS_INLINE void
@@ -76,18 +75,51 @@ copy(double *to, const double *from)
     memcpy(to, from, MONTECARLO_TILE * sizeof(*to));
 }
 
-/* The two accounts of a retiree part: with withdrawals and without. */
 DRAWS_INLINE void
-retire(struct lanes *lanes, double *at_retirement)
+begin(const struct montecarlo_plan *plan, struct lanes *lanes)
+{
+    for (int i = 0; i < MONTECARLO_TILE; i++) {
+        lanes->value[i] = plan->value;
+        lanes->need[i] = 0;
+        lanes->lasted[i] = 0;
+    }
+}
+
+/* From here on there are two accounts: with withdrawals and without. */
+DRAWS_INLINE void
+retire(const struct montecarlo_plan *plan, size_t first, struct lanes *lanes)
 {
     copy(lanes->untouched, lanes->value);
-    copy(at_retirement, lanes->value);
+    copy(plan->out.at_retirement + first, lanes->value);
 }
 
 DRAWS_INLINE void
-finish(const struct lanes *lanes, size_t first,
-       const struct montecarlo_out *out)
+step(const struct montecarlo_plan *plan, size_t first, int year,
+     const double *draws, struct lanes *lanes)
 {
+    const struct montecarlo_out *out = &plan->out;
+
+    if (year == plan->accumulate) {
+        retire(plan, first, lanes);
+    }
+    if (year < plan->accumulate) {
+        accumulate(plan, plan->flow[year], draws, lanes);
+    } else {
+        withdraw(plan, plan->flow[year], draws, lanes);
+    }
+    if (out->yearly) {
+        copy(out->yearly + (size_t)year * out->stride + first, lanes->value);
+    }
+}
+
+DRAWS_INLINE void
+finish(const struct montecarlo_plan *plan, size_t first, struct lanes *lanes)
+{
+    const struct montecarlo_out *out = &plan->out;
+
+    if (plan->years == plan->accumulate) {
+        retire(plan, first, lanes);
+    }
     copy(out->at_end + first, lanes->value);
     copy(out->lasted + first, lanes->lasted);
     for (int i = 0; i < MONTECARLO_TILE; i++) {
@@ -95,49 +127,49 @@ finish(const struct lanes *lanes, size_t first,
     }
 }
 
-DRAWS_INLINE void
-run(const struct montecarlo_plan *plan, uint32_t first_path,
-    const struct montecarlo_out *out)
+DRAWS_INLINE int
+longest(const struct montecarlo_plan *plans, size_t count)
 {
-    struct lanes lanes;
+    int years = 0;
 
-    for (int i = 0; i < MONTECARLO_TILE; i++) {
-        lanes.value[i] = plan->value;
-        lanes.need[i] = 0;
-        lanes.lasted[i] = 0;
+    for (size_t p = 0; p < count; p++) {
+        years = plans[p].years > years ? plans[p].years : years;
     }
-    for (int year = 0; year < plan->years; year++) {
-        const double *draws = lanes.draws[year % 4];
+    return years;
+}
 
-        if (year % 4 == 0) {
-            draw(plan->seed, first_path, (uint32_t)year / 4, lanes.draws);
-        }
-        if (year == plan->accumulate) {
-            retire(&lanes, out->at_retirement + first_path);
-        }
-        if (year < plan->accumulate) {
-            accumulate(plan, plan->flow[year], draws, &lanes);
-        } else {
-            withdraw(plan, plan->flow[year], draws, &lanes);
-        }
-        if (out->yearly) {
-            copy(out->yearly + (size_t)year * out->stride + first_path,
-                 lanes.value);
+/* Draws are made once, four years at a time, for all plans. */
+DRAWS_INLINE void
+run(uint64_t seed, uint32_t first_path, const struct montecarlo_plan *plans,
+    size_t count)
+{
+    const int years = longest(plans, count);
+    struct lanes lanes[MONTECARLO_TOGETHER];
+    double draws[4][MONTECARLO_TILE];
+
+    for (size_t p = 0; p < count; p++) {
+        begin(&plans[p], &lanes[p]);
+    }
+    for (int block = 0; block * 4 < years; block++) {
+        draw(seed, first_path, (uint32_t)block, draws);
+        for (size_t p = 0; p < count; p++) {
+            for (int k = 0; k < 4 && block * 4 + k < plans[p].years; k++) {
+                step(&plans[p], first_path, block * 4 + k, draws[k], &lanes[p]);
+            }
         }
     }
-    if (plan->years == plan->accumulate) {
-        retire(&lanes, out->at_retirement + first_path);
+    for (size_t p = 0; p < count; p++) {
+        finish(&plans[p], first_path, &lanes[p]);
     }
-    finish(&lanes, first_path, out);
 }
 
 /* One row a build of the same body. */
 #define KERNEL_BUILD(set, target)                                              \
-    target static void run_##set(const struct montecarlo_plan *plan,           \
-                                 uint32_t first_path,                          \
-                                 const struct montecarlo_out *out)             \
+    target static void run_##set(uint64_t seed, uint32_t first_path,           \
+                                 const struct montecarlo_plan *plans,          \
+                                 size_t count)                                 \
     {                                                                          \
-        run(plan, first_path, out);                                            \
+        run(seed, first_path, plans, count);                                   \
     }                                                                          \
     target static void draw_##set(uint64_t seed, uint32_t first_path,          \
                                   uint32_t block,                              \
