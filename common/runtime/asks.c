@@ -1,0 +1,353 @@
+#include "runtime/asks.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "runtime/ask_provider.h"
+#include "runtime/channel.h"
+
+#define ASKS_BUSY_MS 1000
+
+static const struct ask_provider *const providers[] = {
+    &ask_provider_prices,
+    &ask_provider_delay,
+};
+
+struct asks_offer { /* A provider that is open. */
+    void *state;
+    bool offered;
+    int under_way;
+};
+
+struct asks {
+    struct asks_events events;
+    int poll_fd;
+    struct http_client *http; /* NULL until a provider needs it. */
+    struct ask *first;
+    int64_t due_ms; /* No deadline or wake is before it; may be early. */
+    struct asks_offer offers[ARRAY_COUNT(providers)];
+};
+
+static int
+open_provider(struct asks *asks, size_t i, struct err *err)
+{
+    const struct ask_provider *provider = providers[i];
+    struct asks_offer *offer = &asks->offers[i];
+
+    offer->state = xcalloc(1, provider->state_size);
+    if (conf_load(provider->rows, provider->row_count, offer->state, err) !=
+        0) {
+        return -1;
+    }
+    conf_wipe_secrets(provider->rows, provider->row_count);
+    return provider->open(offer->state, asks, &offer->offered, err);
+}
+
+int
+asks_open(const struct asks_events *events, struct asks **ret, struct err *err)
+{
+    _cleanup(asks_close) struct asks *asks = xcalloc(1, sizeof(*asks));
+
+    asks->events = *events;
+    asks->due_ms = INT64_MAX;
+    asks->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (asks->poll_fd < 0) {
+        return err_errno(err, ERR_FATAL, "cannot watch asks");
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(providers); i++) {
+        if (open_provider(asks, i, err) != 0) {
+            return -1;
+        }
+    }
+    *ret = STEAL(asks);
+    return 0;
+}
+
+static struct asks_offer *
+offer_of(const struct ask *ask)
+{
+    for (size_t i = 0;; i++) {
+        if (providers[i] == ask->provider) {
+            return &ask->asks->offers[i];
+        }
+    }
+}
+
+/* In two steps, because an answer may live in the provider's state while it is
+ * told, and its receiver may forget the context meanwhile. */
+static void
+detach(struct ask *ask)
+{
+    offer_of(ask)->under_way--;
+    *ask->at = ask->next;
+    if (ask->next != NULL) {
+        ask->next->at = ask->at;
+    }
+}
+
+static void
+release(struct ask *ask)
+{
+    ask->provider->forget(offer_of(ask)->state, ask);
+    free(ask);
+}
+
+static void
+drop(struct ask *ask)
+{
+    detach(ask);
+    release(ask);
+}
+
+void
+asks_close(struct asks **asks_at)
+{
+    struct asks *asks = STEAL(*asks_at);
+
+    if (asks == NULL) {
+        return;
+    }
+    while (asks->first != NULL) {
+        drop(asks->first);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(providers); i++) {
+        if (asks->offers[i].state != NULL) {
+            providers[i]->close(asks->offers[i].state);
+            free(asks->offers[i].state);
+        }
+    }
+    http_client_close(&asks->http);
+    cleanup_close(&asks->poll_fd);
+    free(asks);
+}
+
+int
+asks_http(struct asks *asks, struct http_client **ret, struct err *err)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    if (asks->http == NULL) {
+        if (http_client_open(&asks->http, err) != 0) {
+            return -1;
+        }
+        if (epoll_ctl(asks->poll_fd, EPOLL_CTL_ADD,
+                      http_client_poll_fd(asks->http), &event) != 0) {
+            return err_errno(err, ERR_FATAL, "cannot watch an HTTP client");
+        }
+    }
+    *ret = asks->http;
+    return 0;
+}
+
+static struct ask *
+ask_new(struct asks *asks, const struct ask_provider *provider,
+        const struct asks_request *request)
+{
+    struct ask *ask = xcalloc(1, sizeof(*ask));
+
+    ask->asks = asks;
+    ask->provider = provider;
+    ask->context = request->context;
+    ask->deadline_ms = clock_boot_ms() + request->timeout_ms;
+    ask->wake_ms = INT64_MAX;
+    ask->next = asks->first;
+    ask->at = &asks->first;
+    if (ask->next != NULL) {
+        ask->next->at = &ask->next;
+    }
+    asks->first = ask;
+    return ask;
+}
+
+static int64_t
+due_ms(const struct ask *ask)
+{
+    return ask->wake_ms < ask->deadline_ms ? ask->wake_ms : ask->deadline_ms;
+}
+
+void
+ask_wake_at(struct ask *ask, int64_t at_ms)
+{
+    ask->wake_ms = at_ms;
+    if (at_ms < ask->asks->due_ms) {
+        ask->asks->due_ms = at_ms;
+    }
+}
+
+/* How a provider starts may well end the ask. */
+static int
+start_with(struct asks *asks, size_t i, const struct asks_request *request,
+           struct json_object *value, struct err *err)
+{
+    struct asks_offer *offer = &asks->offers[i];
+
+    if (offer->under_way >= providers[i]->under_way_max) {
+        err_set(err, ERR_RETRY, 429, "%d asks of kind %s are under way",
+                offer->under_way, request->kind);
+        err->after_ms = ASKS_BUSY_MS;
+        return -1;
+    }
+    struct ask *ask = ask_new(asks, providers[i], request);
+    offer->under_way++;
+    if (ask->deadline_ms < asks->due_ms) {
+        asks->due_ms = ask->deadline_ms;
+    }
+    if (providers[i]->start(offer->state, ask, value, err) != 0) {
+        drop(ask);
+        return -1;
+    }
+    return 0;
+}
+
+int
+asks_start(struct asks *asks, const struct asks_request *request,
+           struct err *err)
+{
+    _cleanup(json_put) struct json_object *value = NULL;
+
+    if (json_parse(request->request, request->request_size, request->kind,
+                   &value, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(providers); i++) {
+        if (asks->offers[i].offered &&
+            strcmp(providers[i]->kind, request->kind) == 0) {
+            return start_with(asks, i, request, value, err);
+        }
+    }
+    return err_set(err, ERR_REJECT, 0, "nobody answers asks of kind %s",
+                   request->kind);
+}
+
+void
+ask_fail(struct ask *ask, const struct err *err)
+{
+    const struct asks_events *events = &ask->asks->events;
+
+    detach(ask);
+    events->done(events->loop, ask->context, NULL, 0, false, err);
+    release(ask);
+}
+
+void
+ask_answer(struct ask *ask, const char *answer, size_t size, bool paid)
+{
+    const struct asks_events *events = &ask->asks->events;
+    struct err err = {0};
+
+    if (size > CHANNEL_ANSWER_MAX_BYTES) {
+        err_set(&err, ERR_REJECT, 0, "answer of %zu bytes, over %u", size,
+                CHANNEL_ANSWER_MAX_BYTES);
+        ask_fail(ask, &err);
+        return;
+    }
+    detach(ask);
+    events->done(events->loop, ask->context, answer, size, paid, NULL);
+    release(ask);
+}
+
+void
+asks_forget(struct asks *asks, void *context)
+{
+    for (struct ask *ask = asks->first; ask != NULL;) {
+        struct ask *next = ask->next;
+        if (ask->context == context) {
+            drop(ask);
+        }
+        ask = next;
+    }
+}
+
+int
+asks_poll_fd(const struct asks *asks)
+{
+    return asks->poll_fd;
+}
+
+/* Wakes or ends one ask whose time has come. */
+static void
+serve(struct ask *ask, int64_t now_ms)
+{
+    struct err err = {0};
+
+    if (ask->wake_ms <= now_ms) {
+        ask->wake_ms = INT64_MAX;
+        ask->provider->wake(offer_of(ask)->state, ask);
+    } else {
+        err_set(&err, ERR_RETRY, 0, "no answer to an ask of kind %s in time",
+                ask->provider->kind);
+        ask_fail(ask, &err);
+    }
+}
+
+/* Whoever is told may start and forget other asks, so that the search begins
+ * anew after each. */
+static void
+serve_due(struct asks *asks, int64_t now_ms)
+{
+    bool found = true;
+
+    while (found) {
+        found = false;
+        asks->due_ms = INT64_MAX;
+        for (struct ask *ask = asks->first; ask != NULL; ask = ask->next) {
+            if (due_ms(ask) <= now_ms) {
+                serve(ask, now_ms);
+                found = true;
+                break;
+            }
+            if (due_ms(ask) < asks->due_ms) {
+                asks->due_ms = due_ms(ask);
+            }
+        }
+    }
+}
+
+int
+asks_run(struct asks *asks, int64_t *ret_next_ms, struct err *err)
+{
+    int64_t next_ms = -1;
+
+    if (asks->http != NULL && http_client_run(asks->http, &next_ms, err) != 0) {
+        return -1;
+    }
+    const int64_t now_ms = clock_boot_ms();
+    if (asks->due_ms <= now_ms) {
+        serve_due(asks, now_ms);
+    }
+    if (asks->due_ms != INT64_MAX) {
+        const int64_t left_ms =
+            asks->due_ms > now_ms ? asks->due_ms - now_ms : 0;
+        next_ms = next_ms < 0 || left_ms < next_ms ? left_ms : next_ms;
+    }
+    *ret_next_ms = next_ms;
+    return 0;
+}
+
+void
+asks_help(FILE *out)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(providers); i++) {
+        conf_help(providers[i]->rows, providers[i]->row_count, out);
+    }
+}
+
+int
+asks_check(FILE *out, struct err *err)
+{
+    _cleanup(asks_close) struct asks *asks = NULL;
+    const struct asks_events none = {0};
+
+    if (asks_open(&none, &asks, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(providers); i++) {
+        conf_print(providers[i]->rows, providers[i]->row_count,
+                   asks->offers[i].state, out);
+    }
+    return 0;
+}
