@@ -104,6 +104,38 @@ ctl_head(const struct store_reply *reply, size_t row, struct json_object **ret,
                       "the engine's answer", ret, err);
 }
 
+static void free_bufs(struct buf (*bodies)[QUEUE_BATCH_MAX])
+{
+    for (size_t i = 0; i < QUEUE_BATCH_MAX; i++) {
+        buf_free(&(*bodies)[i]);
+    }
+}
+
+/* At most QUEUE_BATCH_MAX. */
+static int
+ring_batch(struct queue *queue, const struct bell *bells, size_t count,
+           struct err *err)
+{
+    char names[QUEUE_BATCH_MAX][96];
+    struct queue_letter letters[QUEUE_BATCH_MAX] = {0};
+    _cleanup(free_bufs) struct buf bodies[QUEUE_BATCH_MAX] = {0};
+    for (size_t i = 0; i < count; i++) {
+        bell_encode(&bells[i], &bodies[i]);
+        bell_queue_name(bells[i].agent, names[i]);
+        letters[i].queue = names[i];
+        letters[i].body = bodies[i].data;
+        letters[i].body_size = bodies[i].size;
+        letters[i].delay_ms = bells[i].delay_ms;
+    }
+    for (int try = 1; queue_send(queue, letters, count, err) < 0; try++) {
+        if (err->kind != ERR_RETRY || try == RING_TRIES) {
+            return err_wrap(err, "sending doorbells");
+        }
+        pause_ms(clock_jitter_ms(100, 200) * try);
+    }
+    return 0;
+}
+
 int
 ctl_ring(struct ctl *ctl, const struct bell *bells, size_t count,
          struct err *err)
@@ -112,21 +144,11 @@ ctl_ring(struct ctl *ctl, const struct bell *bells, size_t count,
     if (ctl_queue(ctl, &queue, err) < 0) {
         return -1;
     }
-    for (size_t i = 0; i < count; i++) {
-        _cleanup(buf_free) struct buf body = {0};
-        char name[96];
-        bell_encode(&bells[i], &body);
-        bell_queue_name(bells[i].agent, name);
-        struct queue_letter letter = {.queue = name,
-                                      .body = body.data,
-                                      .body_size = body.size,
-                                      .delay_ms = bells[i].delay_ms};
-        int try = 0;
-        while (queue_send(queue, &letter, 1, err) < 0) {
-            if (err->kind != ERR_RETRY || ++try == RING_TRIES) {
-                return err_wrap(err, "ringing %s", name);
-            }
-            pause_ms(clock_jitter_ms(100, 200) * try);
+    for (size_t i = 0; i < count; i += QUEUE_BATCH_MAX) {
+        size_t left = count - i;
+        size_t some = left < QUEUE_BATCH_MAX ? left : QUEUE_BATCH_MAX;
+        if (ring_batch(queue, bells + i, some, err) < 0) {
+            return -1;
         }
     }
     return 0;
@@ -161,17 +183,18 @@ ctl_ring_json(struct ctl *ctl, struct json_object *bells, size_t *ret_count,
               struct err *err)
 {
     size_t count = bells ? json_object_array_length(bells) : 0;
+    _cleanup(cleanup_free) struct bell *decoded =
+        xcalloc(count, sizeof(*decoded));
     for (size_t i = 0; i < count; i++) {
-        struct bell bell = {0};
-        if (decode_bell(json_object_array_get_idx(bells, i), &bell, err) < 0 ||
-            ctl_ring(ctl, &bell, 1, err) < 0) {
+        if (decode_bell(json_object_array_get_idx(bells, i), &decoded[i], err) <
+            0) {
             return -1;
         }
     }
     if (ret_count != NULL) {
         *ret_count = count;
     }
-    return 0;
+    return ctl_ring(ctl, decoded, count, err);
 }
 
 int

@@ -105,6 +105,16 @@ json_decimal(struct buf *out, const char *key, int64_t value, int scale)
     buf_json_string(out, text);
 }
 
+/* As a number with all its decimals. */
+static void
+json_amount(struct buf *out, const char *key, int64_t value, int scale)
+{
+    char text[32];
+    portfolio_decimal_text(value, scale, text);
+    buf_json_key(out, key);
+    buf_json_raw(out, text, strlen(text));
+}
+
 static void
 json_text(struct buf *out, const char *key, const char *text)
 {
@@ -212,10 +222,10 @@ print_json_account(const struct import_account *account, struct buf *out)
 {
     buf_json_object(out);
     json_text(out, "name", account->name);
-    json_decimal(out, "cash", account->cash_cents, 2);
-    json_decimal(out, "total", import_account_cents(account), 2);
+    json_amount(out, "cash", account->cash_cents, 2);
+    json_amount(out, "total", import_account_cents(account), 2);
     if (account->has_values) {
-        json_decimal(out, "file_total", account->file_cents, 2);
+        json_amount(out, "file_total", account->file_cents, 2);
     }
     buf_json_key(out, "positions");
     buf_json_array(out);
@@ -224,11 +234,11 @@ print_json_account(const struct import_account *account, struct buf *out)
         buf_json_object(out);
         json_text(out, "symbol", p->symbol);
         json_text(out, "name", p->name);
-        json_decimal(out, "quantity", p->quantity, PORTFOLIO_QUANTITY_SCALE);
+        json_amount(out, "quantity", p->quantity, PORTFOLIO_QUANTITY_SCALE);
         if (p->price != IMPORT_UNPRICED) {
-            json_decimal(out, "price", p->price, PORTFOLIO_PRICE_SCALE);
+            json_amount(out, "price", p->price, PORTFOLIO_PRICE_SCALE);
         }
-        json_decimal(out, "value", p->value_cents, 2);
+        json_amount(out, "value", p->value_cents, 2);
         buf_json_end(out);
     }
     buf_json_end(out);
@@ -264,9 +274,9 @@ print_json(const struct options *o, const char *user,
     json_text(&out, "as_of", import->as_of);
     buf_json_key(&out, "imported");
     buf_json_bool(&out, !o->dry_run);
-    json_decimal(&out, "total", import_total_cents(import), 2);
+    json_amount(&out, "total", import_total_cents(import), 2);
     if (import_has_values(import)) {
-        json_decimal(&out, "file_total", import_file_cents(import), 2);
+        json_amount(&out, "file_total", import_file_cents(import), 2);
     }
     buf_json_key(&out, "accounts");
     buf_json_array(&out);

@@ -167,8 +167,10 @@ import_find_date(const char *text, char ret[11])
         bool in_word = at > text && isalnum((unsigned char)at[-1]);
         if (!in_word && isalnum((unsigned char)*at) &&
             date_at(at, &year, &month, &day)) {
-            snprintf(ret, 11, "%04d-%02d-%02d", year % 10000, month % 100,
-                     day % 100);
+            char date[48];
+            snprintf(date, sizeof(date), "%04d-%02d-%02d", year, month, day);
+            memcpy(ret, date, 10);
+            ret[10] = '\0';
             return true;
         }
     }
