@@ -108,7 +108,7 @@ class Fleet:
         agent = key[0]
         env = dict(self.servers.env, ALEX_LEASE=self.lease, ALEX_GRACE="2s",
                    ALEX_CONCURRENCY="2")
-        program = self.servers.build / "workers" / agent / f"alex-{agent}"
+        program = self.servers.build / "workers" / f"alex-{agent}"
         self.workers[key] = subprocess.Popen([program], env=env,
                                              stdin=subprocess.DEVNULL,
                                              stdout=self.log, stderr=self.log)
