@@ -1,0 +1,104 @@
+-- Effects on what all users share, and the bound on what a job may store.
+
+create or replace function fleet.payload_bytes(output jsonb)
+returns integer language sql immutable as $$
+    select coalesce(octet_length((output -> 'report_payload')::text), 0)
+         + coalesce(octet_length((output -> 'charts_payload')::text), 0)
+         + coalesce(octet_length((output -> 'retirement_payload')::text), 0)
+         + coalesce(octet_length((output -> 'summary_payload')::text), 0)
+$$;
+
+-- {task: error} for results with which their job's row would pass 48 KB (of
+-- which 8 are for how the agents fared): the API reads whole rows, and a Data
+-- API row may have 64.
+create or replace function fleet.large_payloads(outcomes fleet.outcome[])
+returns jsonb language plpgsql as $$
+#variable_conflict use_column
+declare
+    most_bytes constant integer := 40000;
+begin
+    return (
+        with given as materialized (
+            select job, task, fleet.payload_bytes(output) as bytes
+            from (select * from unnest(outcomes) limit 100) o
+            where outcome = 'succeeded' and fleet.payload_bytes(output) > 0
+        ), total as (
+            select g.*, coalesce(stored.bytes, 0)
+                + sum(case when g.bytes > most_bytes then 0 else g.bytes end)
+                      over (partition by g.job order by g.task)
+                + case when g.bytes > most_bytes then g.bytes else 0 end as upto
+            from given g
+            left join lateral (
+                select sum(s.payload_bytes) as bytes
+                from fleet.tasks t
+                join fleet.results s on s.task_id = t.id
+                where t.job_id = g.job
+                  and t.id not in (select task from given)) stored on true
+        )
+        select coalesce(jsonb_object_agg(task, jsonb_build_object(
+            'class', 'payload_too_large', 'text', format(
+                'the report, charts, projection and summary of a job may have '
+                '%s bytes together; with this result they have %s',
+                most_bytes, upto))), '{}')
+        from total where upto > most_bytes);
+end $$;
+
+-- Prices and classifications that tasks found.  A price never replaces a newer
+-- one.
+create or replace function fleet.learn(
+    outcomes fleet.outcome[], moved fleet.tasks[])
+returns void language plpgsql as $$
+#variable_conflict use_column
+declare
+    done uuid[] := array(
+        select id from unnest(moved) where state = 'succeeded');
+begin
+    perform from public.instruments
+        where symbol in (
+            select e.item ->> 'symbol'
+            from unnest(outcomes) o
+            cross join lateral jsonb_array_elements(
+                coalesce(o.output -> 'prices', '[]')
+                || coalesce(o.output -> 'instruments', '[]')) as e(item)
+            where o.task = any(done))
+        order by symbol for no key update;
+
+    update public.instruments i
+    set current_price = p.price, price_source = p.source, price_as_of = p.as_of
+    from (select distinct on (symbol) p.*
+          from unnest(outcomes) o
+          cross join lateral jsonb_to_recordset(o.output -> 'prices') as p(
+              symbol text, price numeric, source text, as_of timestamptz)
+          where o.task = any(done) and o.output ? 'prices'
+          order by symbol, as_of desc) p
+    where i.symbol = p.symbol
+      and (i.price_as_of is null or i.price_as_of <= p.as_of);
+
+    insert into public.instruments as old
+        (symbol, name, instrument_type, allocation_asset_class,
+         allocation_regions, allocation_sectors, allocation_source,
+         allocation_rationale)
+    select distinct on (n.symbol)
+           n.symbol, coalesce(n.name, n.symbol), n.instrument_type,
+           n.allocation_asset_class, n.allocation_regions,
+           n.allocation_sectors, n.source, n.rationale
+    from unnest(outcomes) o
+    cross join lateral jsonb_to_recordset(o.output -> 'instruments') as n(
+        symbol text, name text, instrument_type text,
+        allocation_asset_class jsonb, allocation_regions jsonb,
+        allocation_sectors jsonb, source text, rationale text)
+    where o.task = any(done) and o.output ? 'instruments'
+    order by n.symbol, o.task
+    on conflict (symbol) do update
+    set name = excluded.name,
+        instrument_type = coalesce(excluded.instrument_type,
+                                   old.instrument_type),
+        allocation_asset_class = coalesce(excluded.allocation_asset_class,
+                                          old.allocation_asset_class),
+        allocation_regions = coalesce(excluded.allocation_regions,
+                                      old.allocation_regions),
+        allocation_sectors = coalesce(excluded.allocation_sectors,
+                                      old.allocation_sectors),
+        allocation_source = excluded.allocation_source,
+        allocation_rationale = excluded.allocation_rationale;
+end $$;

@@ -1,0 +1,93 @@
+-- Why a job is not finished, or why it failed: a row for each task that has not
+-- succeeded.  See README.md.
+create or replace function fleet.why(request jsonb)
+returns table (head jsonb, body text)
+language plpgsql security definer
+set search_path = fleet, public, pg_temp
+set lock_timeout = '5s'
+as $$
+#variable_conflict use_column
+declare
+    shape constant jsonb := '{"job": "uuid"}';
+    now constant timestamptz := clock_timestamp();
+    run fleet.runs;
+    known text;
+begin
+    perform fleet.require('why', request, shape);
+    select status into known from public.jobs
+    where id = (request ->> 'job')::uuid;
+    select * into run from fleet.runs
+    where job_id = (request ->> 'job')::uuid;
+    return query select jsonb_build_object(
+        'state', coalesce(run.state, known, 'unknown'),
+        'deadline_ms', fleet.ms_until(run.deadline_at),
+        'detail', case
+            when run.job_id is not null and run.state = 'open'
+                and run.deadline_at <= now
+                then 'past its deadline: the next reap ends it'
+            when run.job_id is not null then null
+            when known = 'pending'
+                then 'written by another program and not announced: its '
+                     'message, or reap with adopt, starts it'
+            when known is null then 'no such job'
+            end), null::text;
+    return query
+    select jsonb_build_object(
+        'node', t.node, 'agent', t.agent, 'state', t.state,
+        'waits_for', w.waits_for,
+        'since_ms', greatest(0, round(extract(epoch from now - t.since)
+                                      * 1000)),
+        'detail', w.detail), null::text
+    from fleet.tasks t
+    cross join lateral (
+        select 'needs' as waits_for, (
+            select string_agg(format('%s (%s) is %s', n.agent, n.node,
+                                     n.state), ', ' order by n.node)
+            from fleet.tasks n
+            where n.job_id = t.job_id and n.node = any(t.needs)
+              and n.state <> 'succeeded') as detail
+        where t.state = 'blocked'
+        union all
+        select 'worker', case
+            when t.lease_until > now
+                then format('worker %s has it, try %s, lease for another %s s',
+                     t.lease_owner, 1 + t.failures + t.crashes + t.losses,
+                     ceil(extract(epoch from t.lease_until - now)))
+            else format('the lease of worker %s ended %s s ago: the next '
+                        'doorbell or reap gives it to another', t.lease_owner,
+                        floor(extract(epoch from now - t.lease_until))) end
+        where t.state = 'leased'
+        union all
+        select 'back-off', format('next try %s, after %s: %s',
+            case when t.next_run_at > now
+                 then format('in %s s', ceil(extract(epoch from
+                                                     t.next_run_at - now)))
+                 else 'is due' end,
+            coalesce(t.error ->> 'class', 'unknown'),
+            coalesce(t.error ->> 'text', 'no reason given'))
+        where t.state = 'retry_wait'
+        union all
+        select 'claim', format('no worker has claimed it; rung %s, '
+            'the last time %s s ago%s',
+            case t.rings when 0 then 'once'
+                 else format('%s times', t.rings + 1) end,
+            floor(extract(epoch from now - t.rung_at)),
+            case when t.rung_at < now - interval '30 s'
+                 then ': is a worker of ' || t.agent || ' running?'
+                 else '' end)
+        where t.state = 'ready'
+        union all
+        select 'nothing', format('%s: %s',
+            coalesce(t.error ->> 'class', 'unknown'),
+            coalesce(t.error ->> 'text', 'no reason given'))
+        where t.state in ('dead', 'quarantined')
+        union all
+        select 'nothing', 'something it needs ended without success'
+        where t.state = 'skipped'
+        union all
+        select 'nothing', 'the job was cancelled'
+        where t.state = 'cancelled') w
+    where t.job_id = run.job_id
+    order by t.state in ('dead', 'quarantined') desc, t.since, t.node
+    limit 200;
+end $$;
