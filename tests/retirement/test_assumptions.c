@@ -180,6 +180,64 @@ test_an_unknown_name_is_refused_with_those_there_are(void **state)
     assert_string_equal(a.name, "kept");
 }
 
+/* The file's text with 'old' replaced; malloc'd. */
+static char *
+edited(const char *old, const char *new)
+{
+    const char *text = retirement_assumptions_text(0);
+    const char *place = strstr(text, old);
+
+    assert_non_null(place);
+    return xasprintf("%.*s%s%s", (int)(place - text), text, new,
+                     place + strlen(old));
+}
+
+/* Cash first instead of fifth: its row and column are now the first ones. */
+static void
+test_correlations_go_by_name_not_by_place(void **state)
+{
+    _cleanup(cleanup_free) char *text =
+        edited("\"equity\", \"fixed_income\", \"real_estate\", "
+               "\"commodities\", \"cash\"",
+               "\"cash\", \"fixed_income\", \"real_estate\", "
+               "\"commodities\", \"equity\"");
+    struct retirement_assumptions a = {0};
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(retirement_assumptions_parse(text, &a, &err), 0);
+    assert_true(a.correlation[class_of("cash")][class_of("real_estate")] ==
+                0.65);
+    assert_true(a.correlation[class_of("equity")][class_of("real_estate")] ==
+                0);
+}
+
+static void
+test_broken_files_are_refused_by_field(void **state)
+{
+    static const char *const rows[][3] = {
+        {"\"fixed_income\", \"real_estate\"", "\"bonds\", \"real_estate\"",
+         "correlation: order 1"},
+        {"[1, 0.1, 0.65,", "[1, 0.65,", "correlation: matrix row 0"},
+        {"\"matrix\"", "\"matrices\"", "correlation"},
+        {"\"mean_pct\": 7.5", "\"mean_pct\": 750", "mean_pct"},
+        {"\"before_retirement_pct\"", "\"before\"", "before_retirement_pct"},
+        {"\"rules\"", "\"rulez\"", "rules"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        _cleanup(cleanup_free) char *text = edited(rows[i][0], rows[i][1]);
+        struct retirement_assumptions a = {.name = "kept"};
+        struct err err = {0};
+
+        assert_int_equal(retirement_assumptions_parse(text, &a, &err), -1);
+        assert_int_equal(err.kind, ERR_REJECT);
+        assert_non_null(strstr(err.text, rows[i][2]));
+        assert_string_equal(a.name, "kept");
+    }
+}
+
 int
 main(void)
 {
@@ -189,6 +247,8 @@ main(void)
         cmocka_unit_test(test_correlations_are_those_of_some_market),
         cmocka_unit_test(test_upstream_v1_has_upstreams_numbers),
         cmocka_unit_test(test_alex_2026_lets_every_class_earn_and_prices_rise),
+        cmocka_unit_test(test_correlations_go_by_name_not_by_place),
+        cmocka_unit_test(test_broken_files_are_refused_by_field),
         cmocka_unit_test(test_an_unknown_name_is_refused_with_those_there_are),
     };
 

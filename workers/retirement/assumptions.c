@@ -84,15 +84,40 @@ read_classes(struct json_object *root, struct retirement_assumptions *ret,
     return 0;
 }
 
-static double
-matrix_cell(struct json_object *matrix, size_t row, size_t column)
+/* Cells move to where the portfolio's vocabulary has their classes. */
+static int
+read_row(struct json_object *cells, size_t row,
+         const int place[RETIREMENT_CLASSES],
+         struct retirement_assumptions *ret, struct err *err)
 {
-    struct json_object *cells = json_object_array_get_idx(matrix, row);
-
-    return json_object_get_double(json_object_array_get_idx(cells, column));
+    if (!json_object_is_type(cells, json_type_array) ||
+        json_object_array_length(cells) != RETIREMENT_CLASSES) {
+        return err_set(err, ERR_REJECT, 0, "matrix row %zu: not %d numbers",
+                       row, RETIREMENT_CLASSES);
+    }
+    for (size_t i = 0; i < RETIREMENT_CLASSES; i++) {
+        ret->correlation[place[row]][place[i]] =
+            json_object_get_double(json_object_array_get_idx(cells, i));
+    }
+    return 0;
 }
 
-/* Cells move to where the portfolio's vocabulary has their classes. */
+static int
+read_order(struct json_object *order, int place[RETIREMENT_CLASSES],
+           struct err *err)
+{
+    for (size_t i = 0; i < RETIREMENT_CLASSES; i++) {
+        const char *key =
+            json_object_get_string(json_object_array_get_idx(order, i));
+
+        place[i] = portfolio_key_find(PORTFOLIO_ASSET_CLASS, key ? key : "");
+        if (place[i] < 0) {
+            return err_set(err, ERR_REJECT, 0, "order %zu: not a class", i);
+        }
+    }
+    return 0;
+}
+
 static int
 read_correlation(struct json_object *root, struct retirement_assumptions *ret,
                  struct err *err)
@@ -103,16 +128,20 @@ read_correlation(struct json_object *root, struct retirement_assumptions *ret,
     if (object_required(root, "correlation", &section, err) ||
         json_member(section, "order", json_type_array, &order, err) ||
         json_member(section, "matrix", json_type_array, &matrix, err)) {
+        return -1;
+    }
+    if (!order || !matrix ||
+        json_object_array_length(matrix) != RETIREMENT_CLASSES) {
+        return err_set(err, ERR_REJECT, 0, "correlation: not %d rows",
+                       RETIREMENT_CLASSES);
+    }
+    if (read_order(order, place, err)) {
         return err_wrap(err, "correlation");
     }
     for (size_t i = 0; i < RETIREMENT_CLASSES; i++) {
-        place[i] = portfolio_key_find(
-            PORTFOLIO_ASSET_CLASS,
-            json_object_get_string(json_object_array_get_idx(order, i)));
-    }
-    for (size_t i = 0; i < RETIREMENT_CLASSES; i++) {
-        for (size_t j = 0; j < RETIREMENT_CLASSES; j++) {
-            ret->correlation[place[i]][place[j]] = matrix_cell(matrix, i, j);
+        if (read_row(json_object_array_get_idx(matrix, i), i, place, ret,
+                     err)) {
+            return err_wrap(err, "correlation");
         }
     }
     return 0;
@@ -159,19 +188,23 @@ read_rules(struct json_object *root, struct retirement_assumptions *ret,
     return 0;
 }
 
-static int
-parse(const char *text, struct retirement_assumptions *ret, struct err *err)
+int
+retirement_assumptions_parse(const char *text,
+                             struct retirement_assumptions *ret,
+                             struct err *err)
 {
     _cleanup(json_put) struct json_object *root = NULL;
+    struct retirement_assumptions read = {0};
     const char *name;
 
     if (json_parse(text, strlen(text), "assumptions", &root, err) ||
-        json_string_required(root, "name", sizeof(ret->name) - 1, &name, err) ||
-        read_classes(root, ret, err) || read_correlation(root, ret, err) ||
-        read_plan(root, ret, err) || read_rules(root, ret, err)) {
+        json_string_required(root, "name", sizeof(read.name) - 1, &name, err) ||
+        read_classes(root, &read, err) || read_correlation(root, &read, err) ||
+        read_plan(root, &read, err) || read_rules(root, &read, err)) {
         return -1;
     }
-    snprintf(ret->name, sizeof(ret->name), "%s", name);
+    snprintf(read.name, sizeof(read.name), "%s", name);
+    *ret = read;
     return 0;
 }
 
@@ -193,17 +226,10 @@ int
 retirement_assumptions_load(const char *name,
                             struct retirement_assumptions *ret, struct err *err)
 {
-    struct retirement_assumptions loaded = {0};
-
     for (size_t i = 0; i < ARRAY_COUNT(files); i++) {
-        if (strcmp(files[i].name, name) != 0) {
-            continue;
+        if (strcmp(files[i].name, name) == 0) {
+            return retirement_assumptions_parse(files[i].text, ret, err);
         }
-        if (parse(files[i].text, &loaded, err)) {
-            return err_wrap(err, "assumptions %s", name);
-        }
-        *ret = loaded;
-        return 0;
     }
     return unknown(name, err);
 }

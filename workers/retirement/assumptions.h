@@ -32,5 +32,11 @@ struct retirement_assumptions {
 int retirement_assumptions_load(const char *name,
                                 struct retirement_assumptions *ret,
                                 struct err *err);
+/* Fills '*ret' from the text of such a file.  Shape: schemas/json/
+ * retirement.assumptions.json.
+ * Errors: ERR_REJECT naming the field. */
+int retirement_assumptions_parse(const char *text,
+                                 struct retirement_assumptions *ret,
+                                 struct err *err);
 /* The text of the file at 'index', NULL past the last; for tests and tools. */
 const char *retirement_assumptions_text(size_t index);

@@ -7,7 +7,7 @@
  *
  * Each pair of words becomes two normals by Box and Muller (1958).  Logarithm,
  * sine and cosine are series short enough for vector registers, so results do
- * not depend on a C library; absolute error below 1e-11.  Words have 32 bits,
+ * not depend on a C library; absolute error below 1e-12.  Words have 32 bits,
  * so no draw is beyond 6.77 standard deviations.
  *
  * Private to the kernel and its tests. */
