@@ -86,7 +86,7 @@ ctl_call(struct ctl *ctl, const char *function, const struct buf *request,
             return 0;
         }
         if (err->kind != ERR_RETRY || try == CALL_TRIES) {
-            return err_wrap(err, "fleet.%s", function);
+            return -1;
         }
         pause_ms(clock_jitter_ms(100, 200) * try);
     }

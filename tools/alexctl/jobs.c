@@ -19,7 +19,7 @@ struct options {
 
 static const struct args_option jobs_options[] = {
     {ARGS_TEXT, "user", "U", FIELD(user), 0, 0, NULL,
-     "whose jobs (default: the only user's)"},
+     "whose jobs (default: everybody's)"},
     {ARGS_INT, "limit", "N", FIELD(limit), 1, 100, "20", "newest so many"},
     {ARGS_FLAG, "json", NULL, FIELD(json), 0, 0, NULL, "print one JSON array"},
 };
@@ -36,29 +36,41 @@ print_array(const struct store_reply *reply)
     puts("]");
 }
 
+/* "2026-11-23T10:11:12.345678Z" without what nobody reads. */
+static void
+append_time(struct buf *out, const char *time)
+{
+    char text[20];
+    snprintf(text, sizeof(text), "%s", time);
+    char *t = strchr(text, 'T');
+    if (t != NULL) {
+        *t = ' ';
+    }
+    term_pad(out, text, 21);
+}
+
 static int
 print_job(const struct store_reply *reply, size_t row, struct err *err)
 {
     _cleanup(json_put) struct json_object *head = NULL;
     _cleanup(buf_free) struct buf line = {0};
     const char *job = NULL;
-    const char *type = NULL;
+    const char *user = NULL;
     const char *state = NULL;
     const char *submitted = NULL;
     const char *error = NULL;
     if (ctl_head(reply, row, &head, err) < 0 ||
         json_string_required(head, "job", UUID_SIZE, &job, err) < 0 ||
-        json_string(head, "type", 60, "", &type, err) < 0 ||
+        json_string(head, "user", 2000, "", &user, err) < 0 ||
         json_string(head, "state", 40, "", &state, err) < 0 ||
         json_string(head, "submitted", 60, "", &submitted, err) < 0 ||
         json_string(head, "error", 8000, "", &error, err) < 0) {
         return -1;
     }
-    term_pad(&line, job, 37);
+    term_pad(&line, job, 38);
+    append_time(&line, submitted);
     term_pad(&line, state, 11);
-    term_pad(&line, submitted, 20);
-    buf_puts(&line, " ");
-    term_escape(&line, type, strlen(type), false);
+    term_escape(&line, user, strlen(user), false);
     if (error[0] != '\0') {
         buf_puts(&line, ": ");
         term_escape(&line, error, strlen(error), false);
@@ -71,17 +83,15 @@ static int
 jobs(struct ctl *ctl, const void *given, struct err *err)
 {
     const struct options *o = given;
-    _cleanup(cleanup_free) char *user = NULL;
     _cleanup(buf_free) struct buf request = {0};
     _cleanup(store_reply_free) struct store_reply reply = {0};
-    if (ctl_user(ctl, o->user, &user, err) < 0) {
-        return -1;
-    }
     buf_json_object(&request);
     buf_json_key(&request, "v");
     buf_json_int(&request, 1);
-    buf_json_key(&request, "user");
-    buf_json_string(&request, user);
+    if (o->user != NULL) {
+        buf_json_key(&request, "user");
+        buf_json_string(&request, o->user);
+    }
     buf_json_key(&request, "limit");
     buf_json_int(&request, o->limit);
     buf_json_end(&request);
@@ -105,7 +115,7 @@ jobs(struct ctl *ctl, const void *given, struct err *err)
 
 const struct command command_jobs = {
     .name = "jobs",
-    .summary = "List a user's jobs, newest first.",
+    .summary = "List jobs, newest first.",
     .details = "Examples:\n"
                "  alexctl jobs\n"
                "  alexctl jobs --user me --limit 5 --json\n",
@@ -113,4 +123,133 @@ const struct command command_jobs = {
     .option_count = ARRAY_COUNT(jobs_options),
     .options_size = sizeof(struct options),
     .run = jobs,
+};
+
+/* --- why ------------------------------------------------------------------*/
+
+static const struct args_option why_options[] = {
+    {ARGS_WORD, "JOB", NULL, FIELD(job), 0, 0, NULL, "the job's id"},
+    {ARGS_FLAG, "json", NULL, FIELD(json), 0, 0, NULL, "print one JSON array"},
+};
+
+/* What a task waits for, in words around how long. */
+static const struct phrase {
+    const char *word, *before, *after;
+} phrases[] = {
+    {"needs", "has waited for others for ", ""},
+    {"worker", "has been worked on for ", ""},
+    {"back-off", "failed ", " ago and will be tried again"},
+    {"claim", "has waited for a worker for ", ""},
+    {"nothing", "ended ", " ago"},
+    {NULL, "has been like this for ", ""},
+};
+
+static const struct phrase *
+find_phrase(const char *waits_for)
+{
+    const struct phrase *phrase = phrases;
+    while (phrase->word != NULL && strcmp(phrase->word, waits_for) != 0) {
+        phrase++;
+    }
+    return phrase;
+}
+
+static void
+append_span(struct buf *out, int64_t ms)
+{
+    int64_t seconds = ms / 1000;
+    if (seconds < 120) {
+        buf_printf(out, "%" PRId64 " s", seconds);
+    } else if (seconds < 7200) {
+        buf_printf(out, "%" PRId64 " min", seconds / 60);
+    } else {
+        buf_printf(out, "%" PRId64 " h", seconds / 3600);
+    }
+}
+
+/* "reporter (report) has waited for a worker for 12 s: no worker ..." */
+static int
+print_reason(const struct store_reply *reply, size_t row, struct err *err)
+{
+    _cleanup(json_put) struct json_object *head = NULL;
+    _cleanup(buf_free) struct buf line = {0};
+    const char *node = NULL;
+    const char *agent = NULL;
+    const char *waits_for = NULL;
+    const char *detail = NULL;
+    int64_t since_ms = 0;
+    if (ctl_head(reply, row, &head, err) < 0 ||
+        json_string_required(head, "node", 64, &node, err) < 0 ||
+        json_string(head, "agent", 64, "", &agent, err) < 0 ||
+        json_string(head, "waits_for", 64, "", &waits_for, err) < 0 ||
+        json_string(head, "detail", 8000, "", &detail, err) < 0 ||
+        json_int(head, "since_ms", 0, INT64_MAX, 0, &since_ms, err) < 0) {
+        return -1;
+    }
+    const struct phrase *phrase = find_phrase(waits_for);
+    buf_printf(&line, "%s (%s) %s", agent, node, phrase->before);
+    append_span(&line, since_ms);
+    buf_printf(&line, "%s: %s", phrase->after, detail);
+    term_print_line(stdout, line.data);
+    return 0;
+}
+
+static int
+print_reasons(const struct store_reply *reply, const char *job, struct err *err)
+{
+    _cleanup(json_put) struct json_object *head = NULL;
+    const char *state = NULL;
+    const char *detail = NULL;
+    if (ctl_head(reply, 0, &head, err) < 0 ||
+        json_string(head, "state", 40, "", &state, err) < 0 ||
+        json_string(head, "detail", 8000, "", &detail, err) < 0) {
+        return -1;
+    }
+    if (strcmp(state, "unknown") == 0) {
+        return err_set(err, ERR_REJECT, 0, "there is no job %s", job);
+    }
+    printf("The job is %s%s", state, detail[0] ? ": " : ".\n");
+    if (detail[0] != '\0') {
+        term_print_line(stdout, detail);
+    }
+    for (size_t i = 1; i < reply->count; i++) {
+        if (print_reason(reply, i, err) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+why(struct ctl *ctl, const void *given, struct err *err)
+{
+    const struct options *o = given;
+    char job[UUID_SIZE];
+    _cleanup(buf_free) struct buf request = {0};
+    _cleanup(store_reply_free) struct store_reply reply = {0};
+    if (ctl_job_id(o->job, job, err) < 0) {
+        return -1;
+    }
+    buf_printf(&request, "{\"v\":1,\"job\":\"%s\"}", job);
+    if (ctl_call(ctl, "why", &request, &reply, err) < 0) {
+        return -1;
+    }
+    if (o->json) {
+        print_array(&reply);
+        return CTL_EXIT_OK;
+    }
+    return print_reasons(&reply, job, err) < 0 ? -1 : CTL_EXIT_OK;
+}
+
+const struct command command_why = {
+    .name = "why",
+    .summary = "Say what a job waits for, or why it failed.",
+    .details = "A sentence for each task that has not succeeded: what it waits "
+               "for,\nsince when, and what to do about it.\n\n"
+               "Examples:\n"
+               "  alexctl why $job\n",
+    .options = why_options,
+    .option_count = ARRAY_COUNT(why_options),
+    .options_size = sizeof(struct options),
+    .run = why,
 };

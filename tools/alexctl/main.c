@@ -10,13 +10,13 @@
 #include "base/conf.h"
 
 extern const struct command command_import, command_submit, command_jobs,
-    command_watch, command_show, command_cancel, command_queue_ls, command_reap,
-    command_db_migrate, command_db_seed, command_db_status;
+    command_watch, command_show, command_why, command_cancel, command_queue_ls,
+    command_reap, command_db_migrate, command_db_seed, command_db_status;
 
 static const struct command *const commands[] = {
-    &command_import,     &command_submit,  &command_jobs,      &command_watch,
-    &command_show,       &command_cancel,  &command_queue_ls,  &command_reap,
-    &command_db_migrate, &command_db_seed, &command_db_status,
+    &command_import, &command_submit,     &command_jobs,    &command_watch,
+    &command_show,   &command_why,        &command_cancel,  &command_queue_ls,
+    &command_reap,   &command_db_migrate, &command_db_seed, &command_db_status,
 };
 
 static const struct conf_row settings[] = {

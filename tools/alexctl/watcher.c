@@ -139,13 +139,42 @@ tasks_of(struct json_object *status)
     return json_object_is_type(tasks, json_type_array) ? tasks : NULL;
 }
 
-/* True if the task is there in the same words. */
-static bool
-is_known(struct json_object *task, struct json_object *tasks)
+static struct json_object *
+find_task(struct json_object *tasks, struct json_object *like)
 {
+    struct json_object *node = json_object_object_get(like, "node");
     size_t count = tasks ? json_object_array_length(tasks) : 0;
     for (size_t i = 0; i < count; i++) {
-        if (json_object_equal(json_object_array_get_idx(tasks, i), task)) {
+        struct json_object *task = json_object_array_get_idx(tasks, i);
+        if (json_object_equal(json_object_object_get(task, "node"), node)) {
+            return task;
+        }
+    }
+    return NULL;
+}
+
+/* Whether there is something to say about a task; its time always grows. */
+static bool
+has_changed(struct json_object *task, struct json_object *before)
+{
+    static const char *const keys[] = {"state", "progress", "error", "attempt"};
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
+        if (before == NULL ||
+            !json_object_equal(json_object_object_get(task, keys[i]),
+                               json_object_object_get(before, keys[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+any_has_changed(struct json_object *tasks, struct json_object *before)
+{
+    size_t count = json_object_array_length(tasks);
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *task = json_object_array_get_idx(tasks, i);
+        if (has_changed(task, find_task(before, task))) {
             return true;
         }
     }
@@ -160,7 +189,7 @@ print_changes(const struct watcher *w, struct json_object *tasks,
     for (size_t i = 0; i < json_object_array_length(tasks); i++) {
         struct json_object *object = json_object_array_get_idx(tasks, i);
         struct task task;
-        if (is_known(object, before)) {
+        if (!has_changed(object, find_task(before, object))) {
             continue;
         }
         if (decode_task(object, &task, err) < 0) {
@@ -212,43 +241,6 @@ draw(struct watcher *w, struct json_object *tasks, struct err *err)
     return 0;
 }
 
-static int
-show_status(struct watcher *w, struct json_object *status, const char *text,
-            struct err *err)
-{
-    struct json_object *tasks = tasks_of(status);
-    bool same = w->last != NULL && json_object_equal(w->last, status);
-    if (tasks == NULL || (same && w->view != VIEW_SCREEN)) {
-        return 0;
-    }
-    if (w->view == VIEW_JSON) {
-        puts(text);
-        fflush(stdout);
-        return 0;
-    }
-    int result = w->view == VIEW_SCREEN ? draw(w, tasks, err)
-                                        : print_changes(w, tasks, err);
-    fflush(stdout);
-    return result;
-}
-
-/* --- the loop -------------------------------------------------------------*/
-
-static int
-ask(struct watcher *w, struct store_reply *reply, struct json_object **ret,
-    struct err *err)
-{
-    _cleanup(buf_free) struct buf request = {0};
-    buf_printf(&request, "{\"v\":1,\"job\":\"%s\",\"watch\":true}", w->job);
-    if (ctl_call(w->ctl, "status", &request, reply, err) < 0) {
-        return -1;
-    }
-    if (reply->count < 2) {
-        return err_set(err, ERR_REJECT, 0, "there is no job %s", w->job);
-    }
-    return ctl_head(reply, 1, ret, err);
-}
-
 /* The exit code of a job that has ended, or -1 while it goes on. */
 static int
 verdict(struct json_object *status, enum view view)
@@ -276,6 +268,46 @@ verdict(struct json_object *status, enum view view)
         }
     }
     return CTL_EXIT_FAILED;
+}
+
+static int
+show_status(struct watcher *w, struct json_object *status, const char *text,
+            struct err *err)
+{
+    struct json_object *tasks = tasks_of(status);
+    if (tasks == NULL) {
+        return 0;
+    }
+    if (w->view == VIEW_JSON) {
+        bool ended = verdict(status, VIEW_JSON) >= 0;
+        if (ended ||
+            any_has_changed(tasks, w->last ? tasks_of(w->last) : NULL)) {
+            puts(text);
+        }
+        fflush(stdout);
+        return 0;
+    }
+    int result = w->view == VIEW_SCREEN ? draw(w, tasks, err)
+                                        : print_changes(w, tasks, err);
+    fflush(stdout);
+    return result;
+}
+
+/* --- the loop -------------------------------------------------------------*/
+
+static int
+ask(struct watcher *w, struct store_reply *reply, struct json_object **ret,
+    struct err *err)
+{
+    _cleanup(buf_free) struct buf request = {0};
+    buf_printf(&request, "{\"v\":1,\"job\":\"%s\",\"watch\":true}", w->job);
+    if (ctl_call(w->ctl, "status", &request, reply, err) < 0) {
+        return -1;
+    }
+    if (reply->count < 2) {
+        return err_set(err, ERR_REJECT, 0, "there is no job %s", w->job);
+    }
+    return ctl_head(reply, 1, ret, err);
 }
 
 static int
