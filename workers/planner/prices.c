@@ -191,14 +191,17 @@ planner_prices_ask(struct task *task, const struct portfolio *portfolio,
                            ? from + PLANNER_SYMBOLS_PER_ASK
                            : count;
 
-        if (ask(&to, from, until, err)) {
-            if (!is_survivable(err)) {
+        struct err failed = {0};
+
+        if (ask(&to, from, until, &failed)) {
+            if (!is_survivable(&failed)) {
+                *err = failed;
                 return -1;
             }
             note(&to, arena_printf(mem,
                                    "Prices were not refreshed, so stored ones "
                                    "are used (%.150s).",
-                                   err->text));
+                                   failed.text));
             break;
         }
     }
