@@ -133,6 +133,17 @@ depth(struct world *w, const char *name)
 }
 
 int
+world_run(const char *group, const char *url, const struct CMUnitTest *tests,
+          size_t count)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%s over %.*s", group, (int)strcspn(url, ":"),
+             url);
+    world_url = url;
+    return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+}
+
+int
 world_main(const char *group, const struct CMUnitTest *tests, size_t count)
 {
     const char *redis = getenv("ALEX_TEST_REDIS");
@@ -149,11 +160,7 @@ world_main(const char *group, const struct CMUnitTest *tests, size_t count)
     char *rest = NULL;
     for (char *url = strtok_r(list, " ", &rest); url;
          url = strtok_r(NULL, " ", &rest)) {
-        char name[64];
-        snprintf(name, sizeof(name), "%s over %.*s", group,
-                 (int)strcspn(url, ":"), url);
-        world_url = url;
-        failed += _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+        failed += world_run(group, url, tests, count);
     }
     return failed > 0;
 }

@@ -37,6 +37,9 @@ void expect_none(struct world *w, struct queue *queue, int64_t wait_ms);
 void ack(struct world *w, struct queue *queue, struct queue_message *message);
 struct queue_depth depth(struct world *w, const char *name);
 
+/* Runs the tests against one URL; returns how many failed. */
+int world_run(const char *group, const char *url,
+              const struct CMUnitTest *tests, size_t count);
 /* Runs the tests against each URL in ALEX_TEST_QUEUES, or in ALEX_TEST_REDIS if
  * that is unset; 77 (skipped) without either. */
 int world_main(const char *group, const struct CMUnitTest *tests, size_t count);
