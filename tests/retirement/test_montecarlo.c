@@ -1,82 +1,10 @@
-/* The simulation: against closed forms, against a plain re-computation path by
- * path, and equal to the bit however it is run. */
-#include "test.h"
+/* The simulation: against closed forms, and against a plain re-computation path
+ * by path. */
+#include "answers.h"
 
 #include <math.h>
 
-#include "retirement/montecarlo.h"
 #include "retirement/montecarlo_kernel.h"
-
-static const struct montecarlo_case typical = {
-    .value = 100000,
-    .mean = 0.055,
-    .sd = 0.11,
-    .years_to_retirement = 18,
-    .years_in_retirement = 27,
-    .contribution = 8000,
-    .income = 21000,
-    .inflation_before = 0.02,
-    .inflation_after = 0.03,
-    .yearly = true,
-};
-
-static const struct montecarlo_market market = {.paths = 10000, .seed = 4711};
-
-static struct montecarlo *
-run_of(const struct montecarlo_market *in, const struct montecarlo_case *plan)
-{
-    struct montecarlo *run = NULL;
-    struct err err = {0};
-
-    if (montecarlo_run(in, plan, 1, &run, &err)) {
-        fail_msg("%s", err.text);
-    }
-    return run;
-}
-
-/* All that can be asked of a run, as numbers. */
-struct answers {
-    double of[MONTECARLO_WHATS][5][2];
-    double mean[MONTECARLO_WHATS][2];
-    double success[2];
-    double yearly[2 * MONTECARLO_YEARS_MAX][3];
-};
-
-static const double tenths[] = {0.1, 0.25, 0.5, 0.75, 0.9};
-
-static void
-ask_case(struct montecarlo *run, size_t which,
-         const struct montecarlo_case *plan, struct answers *ret)
-{
-    const int years = plan->years_to_retirement + plan->years_in_retirement;
-    struct montecarlo_estimate e[5];
-
-    memset(ret, 0, sizeof(*ret));
-    for (int what = 0; what < MONTECARLO_WHATS; what++) {
-        e[0] = montecarlo_mean(run, which, (enum montecarlo_what)what);
-        ret->mean[what][0] = e[0].value;
-        ret->mean[what][1] = e[0].se;
-        montecarlo_quantiles(run, which, (enum montecarlo_what)what, tenths, 5,
-                             e);
-        memcpy(ret->of[what], e, sizeof(e));
-    }
-    e[0] = montecarlo_success(run, which, plan->income);
-    ret->success[0] = e[0].value;
-    ret->success[1] = e[0].se;
-    for (int year = 1; plan->yearly && year <= years; year++) {
-        montecarlo_year_quantiles(run, which, year, tenths, 3,
-                                  ret->yearly[year - 1]);
-    }
-}
-
-static void
-ask_all(const struct montecarlo_market *in, const struct montecarlo_case *plan,
-        struct answers *ret)
-{
-    _cleanup(montecarlo_free) struct montecarlo *run = run_of(in, plan);
-
-    ask_case(run, 0, plan, ret);
-}
 
 /* A path the plain way: one branch a year, stops at ruin. */
 static void
@@ -274,135 +202,6 @@ test_standard_errors_are_the_spread_over_seeds(void **state)
 }
 
 static void
-test_threads_do_not_change_a_bit(void **state)
-{
-    static const size_t paths[] = {100, 127, 128, 129, 10007};
-    struct answers one, many;
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
-        struct montecarlo_market in = {.paths = paths[i], .seed = 3};
-
-        ask_all(&in, &typical, &one);
-        for (in.threads = 2; in.threads <= 64; in.threads *= 3) {
-            ask_all(&in, &typical, &many);
-            assert_memory_equal(&one, &many, sizeof(one));
-        }
-    }
-}
-
-static void
-test_instruction_sets_do_not_change_a_bit(void **state)
-{
-    static const char *const names[] = {"avx2", "avx512"};
-    struct montecarlo_market in = {.paths = 10007, .kernel = "base"};
-    struct answers base, other;
-
-    (void)state;
-    ask_all(&in, &typical, &base);
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        _cleanup(montecarlo_free) struct montecarlo *run = NULL;
-        struct err err = {0};
-
-        in.kernel = names[i];
-        if (montecarlo_run(&in, &typical, 1, &run, &err)) {
-            print_message("SKIP %s: %s\n", names[i], err.text);
-            continue;
-        }
-        ask_all(&in, &typical, &other);
-        assert_memory_equal(&base, &other, sizeof(base));
-    }
-}
-
-/* Different money, horizons and risks, in an order in which the longest is
- * neither first nor last. */
-static void
-test_cases_run_together_as_if_alone(void **state)
-{
-    struct montecarlo_case cases[MONTECARLO_CASES_MAX];
-    _cleanup(montecarlo_free) struct montecarlo *run = NULL;
-    struct answers together, alone;
-    struct err err = {0};
-
-    (void)state;
-    for (size_t i = 0; i < MONTECARLO_CASES_MAX; i++) {
-        cases[i] = typical;
-        cases[i].value *= (double)(i + 1);
-        cases[i].sd = 0.02 * (double)i;
-        cases[i].years_to_retirement = (int)(i * 7 % 23);
-        cases[i].years_in_retirement = (int)(i * 11 % 31);
-        cases[i].yearly = i % 2;
-    }
-    assert_int_equal(
-        montecarlo_run(&market, cases, MONTECARLO_CASES_MAX, &run, &err), 0);
-    for (size_t i = 0; i < MONTECARLO_CASES_MAX; i++) {
-        ask_case(run, i, &cases[i], &together);
-        ask_all(&market, &cases[i], &alone);
-        assert_memory_equal(&together, &alone, sizeof(alone));
-    }
-}
-
-/* A path is the same whoever simulates it, with however many others. */
-static void
-test_a_path_depends_on_seed_and_number_only(void **state)
-{
-    enum { PATHS = 8 * MONTECARLO_TILE, PICKED = 5 * MONTECARLO_TILE };
-    static double all[4][PATHS], alone[4][PATHS];
-    const struct montecarlo_kernel *kernel = montecarlo_kernel_best();
-    double flow[10];
-    struct montecarlo_plan plan = {
-        .value = 1,
-        .mean = 0.05,
-        .sd = 0.2,
-        .income = 0.15,
-        .accumulate = 3,
-        .years = 10,
-        .flow = flow,
-        .out = {all[0], all[1], all[2], all[3]},
-    };
-
-    (void)state;
-    for (int i = 0; i < 10; i++) {
-        flow[i] = i < 3 ? 0.01 : 1;
-    }
-    for (uint32_t path = 0; path < PATHS; path += MONTECARLO_TILE) {
-        kernel->run_tile(5, path, &plan, 1);
-    }
-    plan.out = (struct montecarlo_out){alone[0], alone[1], alone[2], alone[3]};
-    kernel->run_tile(5, PICKED, &plan, 1);
-    for (int what = 0; what < 4; what++) {
-        const size_t size = MONTECARLO_TILE * sizeof(double);
-
-        assert_memory_equal(all[what] + PICKED, alone[what] + PICKED, size);
-        assert_memory_not_equal(all[what], all[what] + PICKED, size);
-    }
-}
-
-/* Common random numbers: a longer horizon or another income sees the same
- * markets; another seed does not. */
-static void
-test_cases_of_one_seed_see_the_same_markets(void **state)
-{
-    const struct montecarlo_market elsewhere = {
-        .paths = market.paths, .seed = market.seed ^ 1ULL << 40};
-    struct montecarlo_case plan = typical;
-    struct answers first, other;
-
-    (void)state;
-    ask_all(&market, &plan, &first);
-    plan.income *= 2;
-    plan.years_in_retirement += 5;
-    ask_all(&market, &plan, &other);
-    assert_memory_equal(first.of[MONTECARLO_AT_RETIREMENT],
-                        other.of[MONTECARLO_AT_RETIREMENT],
-                        sizeof(first.of[0]));
-    assert_memory_equal(first.yearly, other.yearly, 18 * sizeof(*other.yearly));
-    ask_all(&elsewhere, &plan, &first);
-    assert_memory_not_equal(first.yearly, other.yearly,
-                            18 * sizeof(*other.yearly));
-}
-
-static void
 test_yearly_rows_end_in_the_values_of_both_phases(void **state)
 {
     struct answers a;
@@ -555,11 +354,6 @@ main(void)
         cmocka_unit_test(
             test_mean_and_variance_at_retirement_are_the_analytic_ones),
         cmocka_unit_test(test_standard_errors_are_the_spread_over_seeds),
-        cmocka_unit_test(test_threads_do_not_change_a_bit),
-        cmocka_unit_test(test_instruction_sets_do_not_change_a_bit),
-        cmocka_unit_test(test_cases_run_together_as_if_alone),
-        cmocka_unit_test(test_a_path_depends_on_seed_and_number_only),
-        cmocka_unit_test(test_cases_of_one_seed_see_the_same_markets),
         cmocka_unit_test(test_yearly_rows_end_in_the_values_of_both_phases),
         cmocka_unit_test(test_income_quantile_inverts_success),
         cmocka_unit_test(test_horizons_of_0_and_100_years_are_exact),

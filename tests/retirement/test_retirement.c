@@ -140,6 +140,54 @@ test_upstreams_assumptions_give_upstreams_numbers(void **state)
 }
 
 static void
+assert_says(struct json_object *result, const char *before, double value,
+            int decimals, const char *after)
+{
+    char text[120];
+
+    snprintf(text, sizeof(text), "%s%.*f%s", before, decimals, value, after);
+    if (!strstr(prose(result), text)) {
+        fail_msg("the text does not say: %s", text);
+    }
+}
+
+static void
+test_the_text_says_what_the_numbers_say(void **state)
+{
+    static const char *const changes[] = {
+        "Save $5,000 more a year | ", "Retire 2 years later | ",
+        "| Spend $10,000 less a year | ",
+        "retire 2 years later, spend $10,000 less a year | "};
+    _cleanup(json_put) struct json_object *result = answer(test_user("{}"));
+    struct json_object *detail = at(result, "detail");
+    struct json_object *milestones = at(detail, "milestones");
+    const double success = number(detail, "success_rate_pct");
+
+    (void)state;
+    assert_says(result, "In ", success, 1, "% of 10,000 simulated futures");
+    assert_says(result, "on average it lasts ",
+                number(detail, "average_years_lasted"), 1, ".");
+    assert_says(result, "| As planned | ", success, 1, "% |");
+    assert_says(result, ", ",
+                number(at(detail, "lower_returns"), "success_rate_pct"), 1,
+                "% of the futures last instead of ");
+    assert_says(result, "return ",
+                number(at(detail, "market"), "mean_return_pct"), 1, "% a year");
+    for (size_t i = 0; i < ARRAY_COUNT(changes); i++) {
+        struct json_object *change =
+            json_object_array_get_idx(at(detail, "changes"), i);
+
+        assert_says(result, changes[i], number(change, "success_rate_pct"), 1,
+                    "% |");
+    }
+    for (size_t i = 0; i < json_object_array_length(milestones); i++) {
+        assert_says(result, "\n| ",
+                    number(json_object_array_get_idx(milestones, i), "year"), 0,
+                    " | $");
+    }
+}
+
+static void
 test_payload_has_upstreams_shape(void **state)
 {
     _cleanup(json_put) struct json_object *result = answer(test_user("{}"));
@@ -328,7 +376,7 @@ test_bad_options_are_refused_by_name(void **state)
 {
     static const char *const rows[][2] = {
         {"{\"paths\":9999}", "options.paths"},
-        {"{\"paths\":200001}", "options.paths"},
+        {"{\"paths\":100001}", "options.paths"},
         {"{\"paths\":\"many\"}", "options.paths"},
         {"{\"annual_contribution\":-1}", "options.annual_contribution"},
         {"{\"annual_contribution\":10000001}", "options.annual_contribution"},
@@ -393,6 +441,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_upstreams_assumptions_give_upstreams_numbers),
+        cmocka_unit_test(test_the_text_says_what_the_numbers_say),
         cmocka_unit_test(test_payload_has_upstreams_shape),
         cmocka_unit_test(test_the_same_input_gives_the_same_bytes),
         cmocka_unit_test(test_every_plan_has_a_valid_and_small_result),

@@ -1,7 +1,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "base/cleanup.h"
 #include "retirement/report.h"
 
 /* Two decimals: cents, and hundredths of a percentage point. */

@@ -1,15 +1,12 @@
 #include "retirement/retirement.h"
 
-#include <string.h>
-
 #include "base/cleanup.h"
 #include "retirement/report.h"
 
 #define PATHS 10000
-#define PATHS_MAX 200000
+#define PATHS_MAX 100000
 #define CONTRIBUTION_MAX_CENTS INT64_C(1000000000)
 #define AGE_MAX 120
-#define INPUT_MEMORY (64 * 1024)
 
 extern const char embed_retirement_result[];
 
@@ -18,6 +15,7 @@ const struct worker retirement_worker = {
     .summary = "projects retirement: seeded Monte Carlo, sustainable income",
     .handle = retirement_handle,
     .result_schema = embed_retirement_result,
+    .memory_bytes = 256 << 20, /* 100,000 paths of 200 years are 160 MB. */
 };
 
 /* An option of the request as a scaled integer from 'min' to 'max'. */

@@ -6,7 +6,7 @@
  *     annual_contribution  dollars, 0 to 10,000,000
  *     retirement_years     0 to 100
  *     current_age          0 to 120
- *     paths                10,000 (default) to 200,000
+ *     paths                10,000 (default) to 100,000
  * Output: schemas/json/retirement.result.json.
  *
  * The same input gives the same bytes: the seed is the snapshot's, the time is
