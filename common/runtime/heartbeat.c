@@ -253,7 +253,7 @@ heartbeat_start(struct supervisor *sup, struct err *err)
 {
     _cleanup(heartbeat_free) struct heartbeat *heartbeat = heartbeat_new(sup);
 
-    if (links_open(sup, NULL, &heartbeat->links, err)) {
+    if (links_open(sup, &heartbeat->links, err)) {
         return -1;
     }
     sup->heartbeat = heartbeat;

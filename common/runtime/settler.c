@@ -399,7 +399,7 @@ settler_start(struct supervisor *sup, struct settler **ret, struct err *err)
     settler->answers.end = &settler->answers.first;
     settler->reloads.end = &settler->reloads.first;
     if (load_schema(sup->worker, &settler->schema, err) ||
-        links_open(sup, NULL, &settler->links, err) ||
+        links_open(sup, &settler->links, err) ||
         supervisor_thread(settler_main, settler, &settler->thread, err)) {
         return -1;
     }
