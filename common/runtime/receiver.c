@@ -298,7 +298,7 @@ receiver_start(struct supervisor *sup, struct receiver **ret, struct err *err)
         xcalloc(1, sizeof(*receiver));
 
     receiver->sup = sup;
-    if (links_open(sup, sup->queue_name, &receiver->links, err)) {
+    if (links_open(sup, &receiver->links, err)) {
         return -1;
     }
     if (supervisor_thread(receiver_main, receiver, &receiver->thread, err)) {

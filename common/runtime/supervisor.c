@@ -34,19 +34,16 @@ links_close(struct links *links)
 }
 
 int
-links_open(const struct supervisor *sup, const char *queue_name,
-           struct links *ret, struct err *err)
+links_open(const struct supervisor *sup, struct links *ret, struct err *err)
 {
     _cleanup(links_close) struct links links = {0};
-    char application[96];
     struct queue_options options = {
-        .name = queue_name,
+        .name = sup->queue_name,
         .consumer = sup->owner,
         .lease_ms = sup->conf.lease_ms,
     };
 
-    bell_queue_name(sup->worker->name, application);
-    if (store_open(sup->conf.store_url, application, &links.store, err)) {
+    if (store_open(sup->conf.store_url, sup->queue_name, &links.store, err)) {
         return err_wrap(err, "ALEX_STORE_URL");
     }
     if (queue_open(sup->conf.queue_url, &options, &links.queue, err)) {
@@ -181,9 +178,10 @@ supervisor_check(const struct worker *worker, const struct worker_conf *conf,
 {
     _cleanup(links_close) struct links links = {0};
     _cleanup(json_put) struct json_object *schema = NULL;
-    const struct supervisor sup = {.worker = worker, .conf = *conf};
+    struct supervisor sup = {.worker = worker, .conf = *conf};
 
-    if (links_open(&sup, NULL, &links, err)) {
+    bell_queue_name(worker->name, sup.queue_name);
+    if (links_open(&sup, &links, err)) {
         return -1;
     }
     if (worker->result_schema != NULL &&
