@@ -46,9 +46,10 @@ decode_trace(const char *text, struct bell *bell)
         "00-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
     _Static_assert(sizeof(shape) <= sizeof(bell->trace), "trace fits");
     for (size_t i = 0; i < sizeof(shape); i++) {
-        bool hex = shape[i] == 'h' && text[i] != '\0' &&
-                   strchr("0123456789abcdef", text[i]);
-        if (!hex && text[i] != shape[i]) {
+        bool fits = shape[i] == 'h'
+                        ? text[i] && strchr("0123456789abcdef", text[i])
+                        : text[i] == shape[i];
+        if (!fits) {
             return;
         }
     }

@@ -98,6 +98,7 @@ test_unreadable_trace_is_dropped_and_the_bell_kept(void **state)
         "00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01",
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0g",
+        "00-0af7651916cd43dd8448eb211h80319c-b7ad6b7169203331-01",
         "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     };
     for (size_t i = 0; i < ARRAY_COUNT(traces); i++) {
