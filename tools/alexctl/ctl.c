@@ -104,10 +104,26 @@ ctl_head(const struct store_reply *reply, size_t row, struct json_object **ret,
                       "the engine's answer", ret, err);
 }
 
-static void free_bufs(struct buf (*bodies)[QUEUE_BATCH_MAX])
+void
+ctl_print_items(const struct store_reply *reply)
+{
+    fputs("[", stdout);
+    for (size_t i = 1; i < reply->count; i++) {
+        fputs(i > 1 ? "," : "", stdout);
+        fputs(reply->rows[i].head, stdout);
+    }
+    puts("]");
+}
+
+struct bodies {
+    struct buf items[QUEUE_BATCH_MAX];
+};
+
+static void
+bodies_free(struct bodies *bodies)
 {
     for (size_t i = 0; i < QUEUE_BATCH_MAX; i++) {
-        buf_free(&(*bodies)[i]);
+        buf_free(&bodies->items[i]);
     }
 }
 
@@ -118,13 +134,13 @@ ring_batch(struct queue *queue, const struct bell *bells, size_t count,
 {
     char names[QUEUE_BATCH_MAX][96];
     struct queue_letter letters[QUEUE_BATCH_MAX] = {0};
-    _cleanup(free_bufs) struct buf bodies[QUEUE_BATCH_MAX] = {0};
+    _cleanup(bodies_free) struct bodies bodies = {0};
     for (size_t i = 0; i < count; i++) {
-        bell_encode(&bells[i], &bodies[i]);
+        bell_encode(&bells[i], &bodies.items[i]);
         bell_queue_name(bells[i].agent, names[i]);
         letters[i].queue = names[i];
-        letters[i].body = bodies[i].data;
-        letters[i].body_size = bodies[i].size;
+        letters[i].body = bodies.items[i].data;
+        letters[i].body_size = bodies.items[i].size;
         letters[i].delay_ms = bells[i].delay_ms;
     }
     for (int try = 1; queue_send(queue, letters, count, err) < 0; try++) {

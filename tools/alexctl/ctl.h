@@ -70,6 +70,9 @@ int ctl_call(struct ctl *ctl, const char *function, const struct buf *request,
 int ctl_head(const struct store_reply *reply, size_t row,
              struct json_object **ret, struct err *err);
 
+/* Prints a reply's items, all rows but the first, as one JSON array. */
+void ctl_print_items(const struct store_reply *reply);
+
 /* Sends doorbells to the queues of their agents; repeats what was refused. */
 int ctl_ring(struct ctl *ctl, const struct bell *bells, size_t count,
              struct err *err);

@@ -83,3 +83,78 @@ const struct command command_db_seed = {
     .options_size = sizeof(struct db_options),
     .run = seed,
 };
+
+/* --- fsck -----------------------------------------------------------------*/
+
+static const struct args_option fsck_options[] = {
+    {ARGS_FLAG, "repair", NULL, offsetof(struct db_options, repair), 0, 0, NULL,
+     "mend what can be mended"},
+    {ARGS_FLAG, "json", NULL, offsetof(struct db_options, json), 0, 0, NULL,
+     "print one JSON array"},
+};
+
+static int
+print_violation(const struct store_reply *reply, size_t row, struct err *err)
+{
+    _cleanup(json_put) struct json_object *head = NULL;
+    _cleanup(buf_free) struct buf line = {0};
+    const char *rule = NULL;
+    const char *job = NULL;
+    const char *task = NULL;
+    const char *detail = NULL;
+    if (ctl_head(reply, row, &head, err) < 0 ||
+        json_string_required(head, "rule", 100, &rule, err) < 0 ||
+        json_string(head, "job", UUID_SIZE, "-", &job, err) < 0 ||
+        json_string(head, "task", UUID_SIZE, "-", &task, err) < 0 ||
+        json_string(head, "detail", 8000, "", &detail, err) < 0) {
+        return -1;
+    }
+    buf_printf(&line, "%s: job %s, task %s: %s%s", rule, job, task, detail,
+               json_flag(head, "repaired", false) ? " (repaired)" : "");
+    term_print_line(stdout, line.data);
+    return 0;
+}
+
+static int
+fsck(struct ctl *ctl, const void *given, struct err *err)
+{
+    const struct db_options *o = given;
+    struct store *store = NULL;
+    _cleanup(buf_free) struct buf request = {0};
+    _cleanup(store_reply_free) struct store_reply reply = {0};
+    _cleanup(json_put) struct json_object *head = NULL;
+    int64_t found = 0;
+    int64_t repaired = 0;
+    buf_printf(&request, "{\"v\":1,\"repair\":%s}",
+               o->repair ? "true" : "false");
+    if (ctl_store(ctl, true, &store, err) < 0 ||
+        ctl_call(ctl, "fsck", &request, &reply, err) < 0 ||
+        ctl_head(&reply, 0, &head, err) < 0 ||
+        json_int_required(head, "violations", 0, INT64_MAX, &found, err) < 0 ||
+        json_int(head, "repaired", 0, INT64_MAX, 0, &repaired, err) < 0) {
+        return -1;
+    }
+    if (o->json) {
+        ctl_print_items(&reply);
+    }
+    for (size_t i = 1; !o->json && i < reply.count; i++) {
+        if (print_violation(&reply, i, err) < 0) {
+            return -1;
+        }
+    }
+    ctl_say("%" PRId64 " violations, %" PRId64 " repaired", found, repaired);
+    return found > repaired ? CTL_EXIT_FAILED : CTL_EXIT_OK;
+}
+
+const struct command command_db_fsck = {
+    .name = "db fsck",
+    .summary = "Check what must always be true of the engine's rows.",
+    .details = "Prints each violation; ends with 1 if any is left.\n\n"
+               "Examples:\n"
+               "  alexctl db fsck\n"
+               "  alexctl db fsck --repair\n",
+    .options = fsck_options,
+    .option_count = ARRAY_COUNT(fsck_options),
+    .options_size = sizeof(struct db_options),
+    .run = fsck,
+};

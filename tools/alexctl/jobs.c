@@ -24,18 +24,6 @@ static const struct args_option jobs_options[] = {
     {ARGS_FLAG, "json", NULL, FIELD(json), 0, 0, NULL, "print one JSON array"},
 };
 
-/* Items of a reply (all rows but the first) as a JSON array. */
-static void
-print_array(const struct store_reply *reply)
-{
-    fputs("[", stdout);
-    for (size_t i = 1; i < reply->count; i++) {
-        fputs(i > 1 ? "," : "", stdout);
-        fputs(reply->rows[i].head, stdout);
-    }
-    puts("]");
-}
-
 /* "2026-11-23T10:11:12.345678Z" without what nobody reads. */
 static void
 append_time(struct buf *out, const char *time)
@@ -99,7 +87,7 @@ jobs(struct ctl *ctl, const void *given, struct err *err)
         return -1;
     }
     if (o->json) {
-        print_array(&reply);
+        ctl_print_items(&reply);
         return CTL_EXIT_OK;
     }
     for (size_t i = 1; i < reply.count; i++) {
@@ -235,7 +223,7 @@ why(struct ctl *ctl, const void *given, struct err *err)
         return -1;
     }
     if (o->json) {
-        print_array(&reply);
+        ctl_print_items(&reply);
         return CTL_EXIT_OK;
     }
     return print_reasons(&reply, job, err) < 0 ? -1 : CTL_EXIT_OK;

@@ -11,12 +11,14 @@
 
 extern const struct command command_import, command_submit, command_jobs,
     command_watch, command_show, command_why, command_cancel, command_queue_ls,
-    command_reap, command_db_migrate, command_db_seed, command_db_status;
+    command_reap, command_db_migrate, command_db_seed, command_db_status,
+    command_db_fsck;
 
 static const struct command *const commands[] = {
-    &command_import, &command_submit,     &command_jobs,    &command_watch,
-    &command_show,   &command_why,        &command_cancel,  &command_queue_ls,
-    &command_reap,   &command_db_migrate, &command_db_seed, &command_db_status,
+    &command_import,  &command_submit,     &command_jobs,    &command_watch,
+    &command_show,    &command_why,        &command_cancel,  &command_queue_ls,
+    &command_reap,    &command_db_migrate, &command_db_seed, &command_db_status,
+    &command_db_fsck,
 };
 
 static const struct conf_row settings[] = {

@@ -15,6 +15,7 @@
 
 #define PAYLOAD_MAX_BYTES (16u * 1024 * 1024)
 #define LABEL_COLUMNS 24
+#define SUMMARY_COLUMNS 14
 #define NUMBER_COLUMNS 26 /* " $123,456,789.00   12.3%" */
 
 struct options {
@@ -227,20 +228,47 @@ print_retirement(struct ctl *ctl, const char *job, struct err *err)
     return 0;
 }
 
+/* A value in one line: text as it is, the rest as JSON. */
+static void
+append_plain(struct json_object *value, struct buf *out)
+{
+    const char *text = json_object_is_type(value, json_type_string)
+                           ? json_object_get_string(value)
+                           : json_object_to_json_string_ext(
+                                 value, JSON_C_TO_STRING_PLAIN |
+                                            JSON_C_TO_STRING_NOSLASHESCAPE);
+    term_escape(out, text, strlen(text), false);
+    buf_puts(out, "\n");
+}
+
+static void
+append_key(const char *key, struct buf *out)
+{
+    buf_puts(out, "  ");
+    term_pad(out, key, SUMMARY_COLUMNS);
+}
+
+/* "key  value"; the items of an array a line each. */
 static void
 append_value(const char *key, struct json_object *value, struct buf *out)
 {
-    bool nested = json_object_is_type(value, json_type_object) ||
-                  json_object_is_type(value, json_type_array);
-    const char *raw = nested ? json_object_to_json_string_ext(
-                                   value, JSON_C_TO_STRING_SPACED |
-                                              JSON_C_TO_STRING_NOSLASHESCAPE)
-                             : json_object_get_string(value);
-    buf_puts(out, "  ");
-    term_pad(out, key, LABEL_COLUMNS);
-    buf_puts(out, " ");
-    term_escape(out, raw ? raw : "-", strlen(raw ? raw : "-"), false);
-    buf_puts(out, "\n");
+    bool list = json_object_is_type(value, json_type_array);
+    size_t count = list ? json_object_array_length(value) : 1;
+    for (size_t i = 0; i < count; i++) {
+        append_key(i == 0 ? key : "", out);
+        append_plain(list ? json_object_array_get_idx(value, i) : value, out);
+    }
+}
+
+static void
+append_members(struct json_object *object, struct buf *out)
+{
+    struct json_object_iterator at = json_object_iter_begin(object);
+    struct json_object_iterator end = json_object_iter_end(object);
+    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+        append_value(json_object_iter_peek_name(&at),
+                     json_object_iter_peek_value(&at), out);
+    }
 }
 
 static int
@@ -255,12 +283,7 @@ print_summary(struct ctl *ctl, const char *job, struct err *err)
         puts("There is no summary.");
         return 0;
     }
-    struct json_object_iterator at = json_object_iter_begin(summary);
-    struct json_object_iterator end = json_object_iter_end(summary);
-    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
-        append_value(json_object_iter_peek_name(&at),
-                     json_object_iter_peek_value(&at), &out);
-    }
+    append_members(summary, &out);
     fwrite(out.data ? out.data : "", 1, out.size, stdout);
     return 0;
 }
