@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/conf_text.h"
 
-#define CONF_FILE_MAX_BYTES (64u * 1024)
+#define CONF_FILE_MAX_BYTES ((size_t)64 * 1024)
 #define CONF_NAME_MAX_BYTES 128
 
 const char *
@@ -62,7 +62,7 @@ conf_read_file(const struct conf_row *row, const char *path, char **ret,
     }
     if (text.size > CONF_FILE_MAX_BYTES) {
         return err_set(err, ERR_FATAL, EX_CONFIG,
-                       "%s_FILE: %s is longer than %u bytes", row->name, path,
+                       "%s_FILE: %s is longer than %zu bytes", row->name, path,
                        CONF_FILE_MAX_BYTES);
     }
     while (text.size > 0 && strchr("\r\n", text.data[text.size - 1]) != NULL) {
