@@ -6,6 +6,7 @@
  * A symbol without a price is not in the answer: none is ever invented. 'as_of'
  * of a price is absent where it is the table's, and null where nobody knows. */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -206,6 +207,10 @@ prices_close(void *state)
 
     polygon_close(&prices->polygon);
     quotes_free(&prices->quotes);
+    free(prices->conf.source);
+    free(prices->conf.polygon_key);
+    free(prices->conf.polygon_url);
+    free(prices->conf.polygon_plan);
 }
 
 static int

@@ -10,8 +10,8 @@
 #include "base/err.h"
 
 /* Sanitizers reserve terabytes of address space, and open files and write to
- * standard error when they report: a build with one goes without the memory
- * limit and seccomp, and keeps standard error. */
+ * standard error when they report: a build with one keeps standard error and
+ * goes without seccomp and the limits that are in the way. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANDBOX_SANITIZED 1
 #elif defined(__has_feature)
@@ -28,8 +28,7 @@
 int sandbox_enter(int64_t memory_bytes, const char **ret_lacks,
                   struct err *err);
 
-/* Gives the process 'limit_ms' of CPU time from now (whole seconds, rounded
- * up); beyond it dies by SIGXCPU.  RLIMIT_CPU counts the life of the process,
- * so it is armed anew for each task.
+/* Gives the process 'limit_ms' of CPU time from now; beyond it dies by SIGXCPU.
+ * To be armed anew for each task.
  * Errors: ERR_FATAL. */
 int sandbox_arm_cpu(int64_t limit_ms, struct err *err);

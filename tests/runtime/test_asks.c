@@ -5,9 +5,10 @@
 
 #include "base/clock.h"
 
-#define ASKS(name, ...)                                                        \
+/* With one setting, or NULL. */
+#define ASKS(name, setting)                                                    \
     _cleanup(asks_close) struct asks *name =                                   \
-        asking_open((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+        asking_open((const char *const[]){(setting), NULL})
 #define ANSWER(name) _cleanup(answer_free) struct answer name = {0}
 
 static int
@@ -43,7 +44,7 @@ static void
 test_unknown_kind_is_rejected(void **state)
 {
     (void)state;
-    ASKS(asks);
+    ASKS(asks, NULL);
 
     assert_start_refused(asks, "weather", "{}", "kind weather");
     assert_start_refused(asks, "delay", "{\"delay_ms\":1}", "kind delay");
@@ -53,7 +54,7 @@ static void
 test_request_that_is_not_json_is_rejected(void **state)
 {
     (void)state;
-    ASKS(asks);
+    ASKS(asks, NULL);
 
     assert_start_refused(asks, "prices", "{\"symbols\":[\"SPY\"", "prices");
 }
@@ -159,7 +160,7 @@ static void
 test_no_prices_is_a_free_answer_at_once(void **state)
 {
     (void)state;
-    ASKS(asks);
+    ASKS(asks, NULL);
     ANSWER(answer);
 
     asking_start(asks, "prices", "{\"symbols\":[\"SPY\"]}", 5000, &answer);
@@ -188,7 +189,7 @@ test_malformed_price_requests_are_rejected(void **state)
     _cleanup(buf_free) struct buf many = {0};
 
     (void)state;
-    ASKS(asks);
+    ASKS(asks, NULL);
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         assert_start_refused(asks, "prices", rows[i].request, rows[i].text);
     }

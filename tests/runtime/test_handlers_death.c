@@ -223,7 +223,7 @@ test_stopped_handler_does_not_stop_the_supervisor(void **state)
 }
 
 static const struct worker strict_worker = {
-    .name = "strict", .handle = bench_handle, .cpu_limit_ms = 1000};
+    .name = "strict", .handle = bench_handle, .cpu_limit_ms = 300};
 
 static void
 test_cpu_limit_is_for_one_task_not_for_the_process(void **state)
@@ -233,7 +233,7 @@ test_cpu_limit_is_for_one_task_not_for_the_process(void **state)
         bench_handlers_start(&strict_worker, 1, 1000);
     RUN(run);
     for (int i = 0; i < 4; i++) {
-        bench_handlers_give(handlers, &run, "{\"op\":\"spin\",\"ms\":600}");
+        bench_handlers_give(handlers, &run, "{\"op\":\"spin\",\"ms\":200}");
         assert_true(bench_handlers_wait(handlers, &run));
         assert_int_equal(run.end, HANDLERS_RESULT);
     }
@@ -241,7 +241,7 @@ test_cpu_limit_is_for_one_task_not_for_the_process(void **state)
     assert_true(bench_handlers_wait(handlers, &run));
     assert_int_equal(run.end, HANDLERS_CRASHED);
     assert_int_equal(run.err.code, SIGXCPU);
-    assert_non_null(strstr(run.err.text, "1000 ms of CPU"));
+    assert_non_null(strstr(run.err.text, "300 ms of CPU"));
 }
 
 static void

@@ -187,8 +187,7 @@ main(int argc, char **argv)
 {
     bench_handlers_main(argc, argv);
 #ifdef SANDBOX_SANITIZED
-    printf("SKIP: a build with a sanitizer has no seccomp and no memory "
-           "limit\n");
+    printf("SKIP: a build with a sanitizer has no seccomp and few limits\n");
     return 77;
 #endif
 
