@@ -38,8 +38,9 @@ struct store_reply {
 
 void store_reply_free(struct store_reply *reply); /* For _cleanup. */
 
-/* Longest request; callers split by store_request_max() before sending. */
-#define STORE_REQUEST_MAX_BYTES (2u * 1024 * 1024)
+/* Longest request: one result of 4 MiB with what goes with it.  Callers end a
+ * batch well before, at 2 MiB. */
+#define STORE_REQUEST_MAX_BYTES (6u * 1024 * 1024)
 
 /* 'application' names the connection for those who look at the server.
  * Errors: ERR_FATAL (78) for an unknown scheme or a malformed URL; secrets in
