@@ -26,7 +26,9 @@ struct buf {
 void buf_free(struct buf *b);   /* For _cleanup; leaves 'b' empty. */
 void buf_reset(struct buf *b);  /* Empties, keeps the memory. */
 char *buf_steal(struct buf *b); /* malloc'd text, never NULL; empties 'b'. */
-/* Room for 'size' more bytes; returns where to write them. */
+/* Room for 'size' more bytes and a NUL; returns where to write them.  The
+ * caller adds what it wrote to 'size' (and writes the NUL, if it reads text).
+ */
 char *buf_reserve(struct buf *b, size_t size);
 void buf_append(struct buf *b, const void *bytes, size_t size);
 void buf_puts(struct buf *b, const char *text);
@@ -39,7 +41,9 @@ void buf_json_object(struct buf *b); /* { */
 void buf_json_array(struct buf *b);  /* [ */
 void buf_json_end(struct buf *b);    /* the } or ] that fits */
 void buf_json_key(struct buf *b, const char *key);
-void buf_json_string(struct buf *b, const char *text); /* NULL writes null */
+/* Bytes that JSON or the database cannot hold (NUL, bad UTF-8) become U+FFFD:
+ * what is written here, json_check() accepts.  NULL writes null. */
+void buf_json_string(struct buf *b, const char *text);
 void buf_json_string_n(struct buf *b, const char *text, size_t size);
 void buf_json_int(struct buf *b, int64_t value);
 /* Shortest text that reads back as the same double ("%.15g", else "%.17g");

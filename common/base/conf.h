@@ -7,7 +7,8 @@
  *     };
  *
  * For every row, NAME_FILE may name a file to read the value from instead
- * (how secrets arrive).  getenv() appears in conf.c and log.c only. */
+ * (how secrets arrive); both at once are an error.  An empty variable counts
+ * as unset.  getenv() appears in conf.c and log.c only. */
 #pragma once
 
 #include <stddef.h>
@@ -29,7 +30,8 @@ struct conf_row {
     enum conf_type type;
     const char *name;
     size_t offset;        /* Of the field in the module's struct. */
-    const char *fallback; /* Default as text; NULL is 'required'. */
+    const char *fallback; /* Default as text; text may be "", whatever 'min' is;
+                             NULL is 'required'. */
     int64_t min;          /* Inclusive bounds: value, ms, or bytes of text. */
     int64_t max;
     const char *help;

@@ -1,7 +1,6 @@
 #include "base/json.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,49 +16,6 @@ json_put(struct json_object **object)
 {
     json_object_put(*object);
     *object = NULL;
-}
-
-static void
-json_free_tokener(struct json_tokener **tokener)
-{
-    if (*tokener != NULL) {
-        json_tokener_free(*tokener);
-    }
-}
-
-int
-json_parse(const char *bytes, size_t size, const char *what,
-           struct json_object **ret, struct err *err)
-{
-    _cleanup(json_free_tokener) struct json_tokener *tokener = NULL;
-
-    if (json_check(bytes, size, err) != 0) {
-        return err_wrap(err, "%s", what);
-    }
-    if (size > INT_MAX) {
-        return err_set(err, ERR_REJECT, 0, "%s: %zu bytes, limit %d", what,
-                       size, INT_MAX);
-    }
-    tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-    if (tokener == NULL) {
-        return err_set(err, ERR_FATAL, 0, "%s: out of memory", what);
-    }
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-
-    struct json_object *object =
-        json_tokener_parse_ex(tokener, bytes, (int)size);
-    enum json_tokener_error error = json_tokener_get_error(tokener);
-    if (error == json_tokener_continue) {
-        /* A number may go on; the NUL says that it does not. */
-        object = json_tokener_parse_ex(tokener, "", 1);
-        error = json_tokener_get_error(tokener);
-    }
-    if (error != json_tokener_success) {
-        return err_set(err, ERR_REJECT, 0, "%s: invalid JSON: %s", what,
-                       json_tokener_error_desc(error));
-    }
-    *ret = object;
-    return 0;
 }
 
 static struct json_object *

@@ -23,7 +23,9 @@
 int json_check(const char *bytes, size_t size, struct err *err);
 
 /* json_check() and then json-c.  'what' opens the error text ("doorbell").
- * Owner: the caller puts '*ret'; use _cleanup(json_put). */
+ * Owner: the caller puts '*ret' (NULL is JSON's null); use _cleanup(json_put).
+ * Errors: ERR_REJECT, also for an integer beyond 64 bits, which would be
+ *   changed silently. */
 int json_parse(const char *bytes, size_t size, const char *what,
                struct json_object **ret, struct err *err);
 void json_put(struct json_object **object); /* For _cleanup. */
@@ -57,7 +59,7 @@ void json_canonical(struct json_object *value, struct buf *out);
 /* Validates 'value' against 'schema', a JSON Schema (2020-12) document that
  * uses only: type, properties, required, additionalProperties, items, enum,
  * const, minimum, maximum, minLength, maxLength, minItems, maxItems, pattern
- * (POSIX extended), minProperties, maxProperties, propertyNames.enum, anyOf,
+ * (POSIX extended), minProperties, maxProperties, propertyNames, anyOf,
  * $ref to #/$defs/NAME.  Annotations ($schema, $id, title, description,
  * examples, default, $comment) are skipped; any other keyword is ERR_FATAL, so
  * that no rule is silently not checked.

@@ -1,8 +1,12 @@
 #include "base/json.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/utf8.h"
 
 #define JSON_DIGITS_MAX 1000
@@ -14,6 +18,7 @@ struct json_scan {
     const char *at;
     const char *end;
     const char *rule;
+    const char *wide; /* An integer that 64 bits do not hold, or NULL. */
     int depth;
 };
 
@@ -99,12 +104,28 @@ json_scan_exponent(struct json_scan *s)
     return true;
 }
 
+/* json-c would clamp it silently. */
+static bool
+json_is_wide(const char *digits, size_t size, bool negative)
+{
+    char text[24];
+
+    if (size >= sizeof(text)) {
+        return true;
+    }
+    memcpy(text, digits, size);
+    text[size] = '\0';
+    errno = 0;
+    unsigned long long value = strtoull(text, NULL, 10);
+    return errno != 0 || (negative && value > (uint64_t)INT64_MAX + 1);
+}
+
 static bool
 json_scan_number(struct json_scan *s)
 {
     const char *start = s->at;
 
-    json_scan_skip(s, '-');
+    bool negative = json_scan_skip(s, '-');
     bool zero = json_scan_is(s, '0');
     size_t digits = json_scan_digits(s);
     if (digits == 0) {
@@ -113,6 +134,7 @@ json_scan_number(struct json_scan *s)
     if (zero && digits > 1) {
         return json_scan_fail(s, "number with a leading zero");
     }
+    const char *whole_end = s->at;
     if (json_scan_skip(s, '.')) {
         size_t fraction = json_scan_digits(s);
         if (fraction == 0) {
@@ -126,6 +148,10 @@ json_scan_number(struct json_scan *s)
     }
     if (json_scan_skip(s, 'e') || json_scan_skip(s, 'E')) {
         return json_scan_exponent(s);
+    }
+    if (s->at == whole_end &&
+        json_is_wide(start + negative, digits, negative)) {
+        s->wide = start;
     }
     return true;
 }
@@ -286,18 +312,87 @@ json_scan_value(struct json_scan *s)
     }
 }
 
+static int
+json_scan_document(struct json_scan *s, size_t size, struct err *err)
+{
+    const char *bytes = s->at;
+
+    s->end = bytes + size;
+    if (json_scan_value(s)) {
+        json_scan_space(s);
+        if (s->at == s->end) {
+            return 0;
+        }
+        s->rule = "more after the value";
+    }
+    return err_set(err, ERR_REJECT, 0, "invalid JSON at byte %zu: %s",
+                   (size_t)(s->at - bytes), s->rule);
+}
+
 int
 json_check(const char *bytes, size_t size, struct err *err)
 {
-    struct json_scan s = {.at = bytes, .end = bytes + size};
+    struct json_scan s = {.at = bytes};
 
-    if (json_scan_value(&s)) {
-        json_scan_space(&s);
-        if (s.at == s.end) {
-            return 0;
-        }
-        s.rule = "more after the value";
+    return json_scan_document(&s, size, err);
+}
+
+static void
+json_free_tokener(struct json_tokener **tokener)
+{
+    if (*tokener != NULL) {
+        json_tokener_free(*tokener);
     }
-    return err_set(err, ERR_REJECT, 0, "invalid JSON at byte %zu: %s",
-                   (size_t)(s.at - bytes), s.rule);
+}
+
+/* Of bytes that are known to be JSON. */
+static int
+json_read(const char *bytes, size_t size, struct json_object **ret,
+          struct err *err)
+{
+    _cleanup(json_free_tokener) struct json_tokener *tokener =
+        json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+
+    if (tokener == NULL) {
+        return err_set(err, ERR_FATAL, 0, "out of memory");
+    }
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+    struct json_object *object =
+        json_tokener_parse_ex(tokener, bytes, (int)size);
+    enum json_tokener_error error = json_tokener_get_error(tokener);
+    if (error == json_tokener_continue) {
+        /* A number may go on; the NUL says that it does not. */
+        object = json_tokener_parse_ex(tokener, "", 1);
+        error = json_tokener_get_error(tokener);
+    }
+    if (error != json_tokener_success) {
+        return err_set(err, ERR_REJECT, 0, "invalid JSON: %s",
+                       json_tokener_error_desc(error));
+    }
+    *ret = object;
+    return 0;
+}
+
+int
+json_parse(const char *bytes, size_t size, const char *what,
+           struct json_object **ret, struct err *err)
+{
+    struct json_scan s = {.at = bytes};
+
+    if (size > INT_MAX) {
+        return err_set(err, ERR_REJECT, 0, "%s: %zu bytes, limit %d", what,
+                       size, INT_MAX);
+    }
+    if (json_scan_document(&s, size, err) != 0) {
+        return err_wrap(err, "%s", what);
+    }
+    if (s.wide != NULL) {
+        return err_set(err, ERR_REJECT, 0,
+                       "%s: integer beyond 64 bits at byte %zu", what,
+                       (size_t)(s.wide - bytes));
+    }
+    if (json_read(bytes, size, ret, err) != 0) {
+        return err_wrap(err, "%s", what);
+    }
+    return 0;
 }

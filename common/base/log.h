@@ -6,8 +6,9 @@
  *     log_info("task settled", "job=%s took_ms=%" PRId64, job, took_ms);
  *
  * Fields are one printf format of key=value pairs separated by single spaces;
- * only the last value may contain spaces.  Libraries return errors and do not
- * log: runtime/, workers/ and tools/ do. */
+ * only the last value may contain spaces.  A value whose whole format is one
+ * numeric conversion is written as a number, any other as text.  Libraries
+ * return errors and do not log: runtime/, workers/ and tools/ do. */
 #pragma once
 
 #include <stdbool.h>

@@ -72,6 +72,31 @@ test_parse_takes_the_depth_that_check_takes(void **state)
 }
 
 static void
+test_parse_refuses_integers_it_would_clamp(void **state)
+{
+    (void)state;
+    struct json_object *object = NULL;
+    struct err err;
+    static const char *const bad[] = {
+        "[1,18446744073709551616]",
+        "[1,-9223372036854775809]",
+        "[1,123456789012345678901234567890]",
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        assert_int_equal(
+            json_parse(bad[i], strlen(bad[i]), "price", &object, &err), -1);
+        assert_string_equal(err.text,
+                            "price: integer beyond 64 bits at byte 3");
+        assert_int_equal(json_check(bad[i], strlen(bad[i]), &err), 0);
+    }
+    _cleanup(json_put) struct json_object *edges =
+        parse("[18446744073709551615,-9223372036854775808,1e30,"
+              "123456789012345678901234567890.0]");
+    assert_int_equal(json_object_array_length(edges), 4);
+}
+
+static void
 test_strings_are_bounded_and_typed(void **state)
 {
     (void)state;
@@ -244,6 +269,7 @@ main(void)
         cmocka_unit_test(test_parse_needs_no_terminator),
         cmocka_unit_test(test_parse_error_says_what_was_parsed_and_leaves_ret),
         cmocka_unit_test(test_parse_takes_the_depth_that_check_takes),
+        cmocka_unit_test(test_parse_refuses_integers_it_would_clamp),
         cmocka_unit_test(test_strings_are_bounded_and_typed),
         cmocka_unit_test(test_integers_are_bounded_and_exact),
         cmocka_unit_test(test_numbers_may_come_as_decimal_text),

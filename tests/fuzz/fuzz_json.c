@@ -48,7 +48,7 @@ check_accepted(const char *bytes, size_t size)
     struct err err;
 
     if (json_parse(bytes, size, "input", &object, &err) != 0) {
-        require(strstr(err.text, "number") != NULL,
+        require(strstr(err.text, "integer beyond 64 bits") != NULL,
                 "accepted bytes cannot be parsed");
         return;
     }
