@@ -4,11 +4,11 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
 
 #define CLIENT_EVENTS 64
 #define CLIENT_CONNECT_MS 10000
@@ -34,7 +34,7 @@ struct call {
 struct http_client {
     CURLM *multi;
     int poll_fd;
-    int64_t due_ms; /* When curl wants to be called anyway; -1 never. */
+    int timer_fd; /* When curl wants to be called anyway. */
     struct call *calls;
 };
 
@@ -81,11 +81,15 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
 static int
 on_timer(CURLM *multi, long timeout_ms, void *context)
 {
-    struct http_client *client = context;
+    const struct http_client *client = context;
+    struct itimerspec span = {0};
 
     (void)multi;
-    client->due_ms = timeout_ms < 0 ? -1 : clock_boot_ms() + timeout_ms;
-    return 0;
+    if (timeout_ms >= 0) {
+        span.it_value.tv_sec = timeout_ms / 1000;
+        span.it_value.tv_nsec = timeout_ms % 1000 * 1000000 + 1; /* 0: off */
+    }
+    return timerfd_settime(client->timer_fd, 0, &span, NULL);
 }
 
 static size_t
@@ -122,10 +126,13 @@ http_client_open(struct http_client **ret, struct err *err)
         xcalloc(1, sizeof(*client));
 
     pthread_once(&once, start_curl);
-    client->due_ms = -1;
     client->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+    client->timer_fd =
+        timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     client->multi = curl_multi_init();
-    if (client->poll_fd < 0 || client->multi == NULL) {
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = client->timer_fd};
+    if (client->multi == NULL || epoll_ctl(client->poll_fd, EPOLL_CTL_ADD,
+                                           client->timer_fd, &event) != 0) {
         return err_errno(err, ERR_FATAL, "cannot open an HTTP client");
     }
     curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
@@ -174,6 +181,7 @@ http_client_close(struct http_client **client_at)
     if (client->multi != NULL) {
         curl_multi_cleanup(client->multi);
     }
+    cleanup_close(&client->timer_fd);
     cleanup_close(&client->poll_fd);
     free(client);
 }
@@ -372,35 +380,41 @@ http_client_poll_fd(const struct http_client *client)
     return client->poll_fd;
 }
 
-int
-http_client_run(struct http_client *client, int64_t *ret_next_ms,
-                struct err *err)
+/* What curl is told about one ready descriptor. */
+static CURLMcode
+act(struct http_client *client, const struct epoll_event *event)
 {
-    struct epoll_event events[CLIENT_EVENTS];
-    CURLMcode code = CURLM_OK;
+    const int what =
+        (event->events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+        (event->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+        (event->events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+    uint64_t expirations = 0;
     int running = 0;
 
+    if (event->data.fd != client->timer_fd) {
+        return curl_multi_socket_action(client->multi, event->data.fd, what,
+                                        &running);
+    }
+    /* Nothing to read: it was set anew meanwhile. */
+    return read(client->timer_fd, &expirations, sizeof(expirations)) < 0
+               ? CURLM_OK
+               : curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0,
+                                          &running);
+}
+
+int
+http_client_run(struct http_client *client, struct err *err)
+{
+    struct epoll_event events[CLIENT_EVENTS];
+
     const int count = epoll_wait(client->poll_fd, events, CLIENT_EVENTS, 0);
-    for (int i = 0; i < count && code == CURLM_OK; i++) {
-        const int what =
-            (events[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
-            (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-            (events[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-        code = curl_multi_socket_action(client->multi, events[i].data.fd, what,
-                                        &running);
-    }
-    if (code == CURLM_OK && client->due_ms >= 0 &&
-        client->due_ms <= clock_boot_ms()) {
-        client->due_ms = -1;
-        code = curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0,
-                                        &running);
-    }
-    if (code != CURLM_OK) {
-        return err_set(err, ERR_FATAL, 0, "HTTP client: %s",
-                       curl_multi_strerror(code));
+    for (int i = 0; i < count; i++) {
+        const CURLMcode code = act(client, &events[i]);
+        if (code != CURLM_OK) {
+            return err_set(err, ERR_FATAL, 0, "HTTP client: %s",
+                           curl_multi_strerror(code));
+        }
     }
     finish_all(client);
-    const int64_t left_ms = client->due_ms - clock_boot_ms();
-    *ret_next_ms = client->due_ms < 0 ? -1 : left_ms > 0 ? left_ms : 0;
     return 0;
 }

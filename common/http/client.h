@@ -2,7 +2,7 @@
  * one descriptor.
  *
  *     http_client_start(client, &request, on_done, context, &err);
- *     ... poll http_client_poll_fd(client), then http_client_run(client, ...)
+ *     ... poll http_client_poll_fd(client), then http_client_run(client, &err)
  *
  * A client belongs to one thread.  Redirects are not followed (a signature or a
  * key must not travel to another host), only http and https are spoken,
@@ -54,7 +54,6 @@ void http_client_forget(struct http_client *client, const void *context);
 
 /* Readable when http_client_run() has work. */
 int http_client_poll_fd(const struct http_client *client);
-/* Moves everything on that can move.  Call it before each wait:
- * '*ret_next_ms' is how long the wait may last at most, or -1. */
-int http_client_run(struct http_client *client, int64_t *ret_next_ms,
-                    struct err *err);
+/* Moves everything on that can move.
+ * Errors: ERR_FATAL. */
+int http_client_run(struct http_client *client, struct err *err);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 
 #include "base/arena.h"
 #include "base/cleanup.h"
@@ -26,6 +27,7 @@ struct asks_offer { /* A provider that is open. */
 struct asks {
     struct asks_events events;
     int poll_fd;
+    int timer_fd;             /* Set to 'due_ms'. */
     struct http_client *http; /* NULL until a provider needs it. */
     struct ask *first;
     int64_t due_ms; /* No deadline or wake is before it; may be early. */
@@ -51,11 +53,13 @@ int
 asks_open(const struct asks_events *events, struct asks **ret, struct err *err)
 {
     _cleanup(asks_close) struct asks *asks = xcalloc(1, sizeof(*asks));
+    struct epoll_event event = {.events = EPOLLIN};
 
     asks->events = *events;
     asks->due_ms = INT64_MAX;
     asks->poll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (asks->poll_fd < 0) {
+    asks->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (epoll_ctl(asks->poll_fd, EPOLL_CTL_ADD, asks->timer_fd, &event) != 0) {
         return err_errno(err, ERR_FATAL, "cannot watch asks");
     }
     for (size_t i = 0; i < ARRAY_COUNT(providers); i++) {
@@ -121,6 +125,7 @@ asks_close(struct asks **asks_at)
         }
     }
     http_client_close(&asks->http);
+    cleanup_close(&asks->timer_fd);
     cleanup_close(&asks->poll_fd);
     free(asks);
 }
@@ -169,13 +174,33 @@ due_ms(const struct ask *ask)
     return ask->wake_ms < ask->deadline_ms ? ask->wake_ms : ask->deadline_ms;
 }
 
+/* Lets the loop be woken then, and no longer by a time that has passed. */
+static void
+set_due(struct asks *asks, int64_t at_ms)
+{
+    struct itimerspec at = {0};
+
+    if (at_ms != INT64_MAX) {
+        at.it_value.tv_sec = at_ms / 1000;
+        at.it_value.tv_nsec = at_ms % 1000 * 1000000 + 1;
+    }
+    asks->due_ms = at_ms;
+    timerfd_settime(asks->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+static void
+set_due_by(struct asks *asks, int64_t at_ms)
+{
+    if (at_ms < asks->due_ms) {
+        set_due(asks, at_ms);
+    }
+}
+
 void
 ask_wake_at(struct ask *ask, int64_t at_ms)
 {
     ask->wake_ms = at_ms;
-    if (at_ms < ask->asks->due_ms) {
-        ask->asks->due_ms = at_ms;
-    }
+    set_due_by(ask->asks, at_ms);
 }
 
 /* How a provider starts may well end the ask. */
@@ -193,9 +218,7 @@ start_with(struct asks *asks, size_t i, const struct asks_request *request,
     }
     struct ask *ask = ask_new(asks, providers[i], request);
     offer->under_way++;
-    if (ask->deadline_ms < asks->due_ms) {
-        asks->due_ms = ask->deadline_ms;
-    }
+    set_due_by(asks, ask->deadline_ms);
     if (providers[i]->start(offer->state, ask, value, err) != 0) {
         drop(ask);
         return -1;
@@ -289,42 +312,32 @@ serve(struct ask *ask, int64_t now_ms)
 static void
 serve_due(struct asks *asks, int64_t now_ms)
 {
-    bool found = true;
+    int64_t next_ms = INT64_MAX;
 
-    while (found) {
-        found = false;
-        asks->due_ms = INT64_MAX;
-        for (struct ask *ask = asks->first; ask != NULL; ask = ask->next) {
-            if (due_ms(ask) <= now_ms) {
-                serve(ask, now_ms);
-                found = true;
-                break;
-            }
-            if (due_ms(ask) < asks->due_ms) {
-                asks->due_ms = due_ms(ask);
-            }
+    for (struct ask *ask = asks->first; ask != NULL;) {
+        if (due_ms(ask) <= now_ms) {
+            serve(ask, now_ms);
+            next_ms = INT64_MAX;
+            ask = asks->first;
+        } else {
+            next_ms = due_ms(ask) < next_ms ? due_ms(ask) : next_ms;
+            ask = ask->next;
         }
     }
+    set_due(asks, next_ms);
 }
 
 int
-asks_run(struct asks *asks, int64_t *ret_next_ms, struct err *err)
+asks_run(struct asks *asks, struct err *err)
 {
-    int64_t next_ms = -1;
+    const int64_t now_ms = clock_boot_ms();
 
-    if (asks->http != NULL && http_client_run(asks->http, &next_ms, err) != 0) {
+    if (asks->http != NULL && http_client_run(asks->http, err) != 0) {
         return -1;
     }
-    const int64_t now_ms = clock_boot_ms();
     if (asks->due_ms <= now_ms) {
         serve_due(asks, now_ms);
     }
-    if (asks->due_ms != INT64_MAX) {
-        const int64_t left_ms =
-            asks->due_ms > now_ms ? asks->due_ms - now_ms : 0;
-        next_ms = next_ms < 0 || left_ms < next_ms ? left_ms : next_ms;
-    }
-    *ret_next_ms = next_ms;
     return 0;
 }
 

@@ -45,11 +45,9 @@ int asks_start(struct asks *asks, const struct asks_request *request,
                struct err *err);
 /* Drops those with this context; their done() is not called. */
 void asks_forget(struct asks *asks, void *context);
-/* For the loop's poll: a descriptor readable when asks_run() has work.  Call
- * asks_run() before each wait: '*ret_next_ms' is how long the wait may last at
- * most, or -1. */
+/* For the loop's poll: a descriptor readable when asks_run() has work. */
 int asks_poll_fd(const struct asks *asks);
-int asks_run(struct asks *asks, int64_t *ret_next_ms, struct err *err);
+int asks_run(struct asks *asks, struct err *err);
 /* --help and --check. */
 void asks_help(FILE *out);
 int asks_check(FILE *out, struct err *err);

@@ -6,8 +6,9 @@
 
 #include "base/err.h"
 
-#define QUOTES_SYMBOL_SIZE 21 /* 20 characters, as in the database, and NUL.   \
-                               */
+#define QUOTES_SYMBOL_SIZE                                                     \
+    21 /* 20 characters, as in the database, and NUL.                          \
+        */
 #define QUOTES_AS_OF_SIZE 32
 #define QUOTES_SCALE 4 /* Prices are in ten-thousandths... */
 #define QUOTES_PRICE_MAX INT64_C(999999999999) /* ...and numeric(12,4). */

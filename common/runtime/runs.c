@@ -126,12 +126,11 @@ next_ms(const struct runs *runs)
 int
 runs_step(struct runs *runs, int64_t *ret_next_ms, struct err *err)
 {
-    int64_t asks_ms;
     int64_t handlers_ms;
     int rounds = 0;
 
     check_deadlines(runs);
-    if (asks_run(runs->asks, &asks_ms, err)) {
+    if (asks_run(runs->asks, err)) {
         return -1;
     }
     do {
@@ -140,7 +139,7 @@ runs_step(struct runs *runs, int64_t *ret_next_ms, struct err *err)
             return -1;
         }
     } while (runs_can_start(runs) && ++rounds < ROUNDS_MAX);
-    *ret_next_ms = sooner(sooner(asks_ms, handlers_ms), next_ms(runs));
+    *ret_next_ms = sooner(handlers_ms, next_ms(runs));
     return 0;
 }
 

@@ -47,14 +47,12 @@ serve(struct http_client *client, const int *calls, int64_t ms)
     struct err err = {0};
 
     while (*calls == before && clock_boot_ms() < end_ms) {
-        int64_t next_ms = -1;
-        assert_int_equal(http_client_run(client, &next_ms, &err), 0);
+        assert_int_equal(http_client_run(client, &err), 0);
         struct pollfd fd = {.fd = http_client_poll_fd(client),
                             .events = POLLIN};
         const int64_t left_ms = end_ms - clock_boot_ms();
-        next_ms = next_ms < 0 || next_ms > left_ms ? left_ms : next_ms;
-        if (*calls == before) {
-            poll(&fd, 1, next_ms > 0 ? (int)next_ms : 0);
+        if (*calls == before && left_ms > 0) {
+            poll(&fd, 1, (int)left_ms);
         }
     }
 }

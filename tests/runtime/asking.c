@@ -88,13 +88,11 @@ asking_serve(struct asks *asks, const struct answer *answer, int64_t ms)
     struct err err = {0};
 
     while (answer->count == before && clock_boot_ms() < end_ms) {
-        int64_t next_ms = -1;
-        assert_int_equal(asks_run(asks, &next_ms, &err), 0);
+        assert_int_equal(asks_run(asks, &err), 0);
         struct pollfd fd = {.fd = asks_poll_fd(asks), .events = POLLIN};
         const int64_t left_ms = end_ms - clock_boot_ms();
-        next_ms = next_ms < 0 || next_ms > left_ms ? left_ms : next_ms;
-        if (answer->count == before) {
-            poll(&fd, 1, next_ms > 0 ? (int)next_ms : 0);
+        if (answer->count == before && left_ms > 0) {
+            poll(&fd, 1, (int)left_ms);
         }
     }
 }
