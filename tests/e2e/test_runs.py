@@ -1,0 +1,122 @@
+"""Runs of a task, and what each way to end one leads to."""
+import os
+import signal
+import time
+
+import fleet
+
+
+class Runs(fleet.FleetCase):
+    def test_job_is_completed_once_and_its_message_acked(self):
+        self.worker()
+        job, = self.servers.submit({"op": "noop"})
+        self.wait_status(job)
+        self.wait_quiet()
+        self.assertEqual(self.servers.events(job, "succeeded"), 1)
+        self.assertEqual(self.servers.dead_letters(), 0)
+
+    def test_fan_out_of_eight_joins_once(self):
+        self.worker()
+        job, = self.servers.submit({"op": "fan", "width": 8, "join": True})
+        self.wait_status(job)
+        self.assertEqual(self.servers.events(job, "succeeded"), 10)
+        self.assertEqual(self.servers.events(job, "job_completed"), 1)
+        self.wait_quiet()
+
+    def test_every_bell_twice_runs_nothing_twice(self):
+        jobs = self.servers.submit(*[{"op": "noop"}] * 50)
+        self.servers.ring(*jobs)
+        self.worker(ALEX_LEASE="1s")
+        self.wait_open(0)
+        self.wait_quiet()
+        self.assertEqual(int(self.servers.one(
+            "select count(*) from fleet.events where kind = 'succeeded'")), 50)
+
+    def test_crash_is_quarantined_after_three_and_neighbours_are_fine(self):
+        self.worker()
+        bad, = self.servers.submit({"op": "crash", "signal": 11})
+        good = self.servers.submit(*[{"op": "sleep", "ms": 50}] * 20)
+        for job in good:
+            self.wait_status(job)
+        self.wait_status(bad, "failed", 30)
+        task = self.servers.task(bad)
+        self.assertEqual(task["state"], "quarantined")
+        self.assertEqual((task["crashes"], task["losses"], task["failures"]),
+                         (3, 0, 0))
+        self.assertIn("signal 11", str(task["error"]))
+        self.assertEqual(int(self.servers.one(
+            "select sum(crashes + losses + failures) from fleet.tasks "
+            f"where job_id <> '{bad}'")), 0)
+
+    def test_killed_handlers_charge_only_their_own_tasks(self):
+        worker = self.worker(ALEX_CONCURRENCY="2")
+        running = self.servers.submit(*[{"op": "sleep", "ms": 1500}] * 2)
+        waiting = self.servers.submit(*[{"op": "noop"}] * 5)
+        for job in running:
+            self.wait_state(job, "leased")
+        self.wait(lambda: len(worker.handlers()) == 2)
+        self.wait(lambda: "working" in worker.log())
+        time.sleep(0.5)
+        for pid in worker.handlers():
+            os.kill(pid, signal.SIGKILL)
+        for job in running + waiting:
+            self.wait_status(job)
+        self.assertEqual([self.servers.task(j)["crashes"] for j in running],
+                         [1, 1])
+        self.assertEqual([self.servers.task(j)["crashes"] for j in waiting],
+                         [0] * 5)
+
+    def test_rejected_input_dies_with_its_text_and_no_retry(self):
+        self.worker()
+        job, = self.servers.submit({"op": "reject"})
+        self.wait_status(job, "failed")
+        task = self.servers.task(job)
+        self.assertEqual(task["state"], "dead")
+        self.assertEqual(self.servers.events(job, "claimed"), 1)
+        self.assertIn("rejected", str(task["error"]))
+        self.wait_quiet()
+
+    def test_deadline_kills_the_handler_and_the_task_is_dead(self):
+        worker = self.worker(ALEX_CONCURRENCY="1")
+        job, = self.servers.submit({"op": "sleep", "ms": 60000},
+                                   deadline_ms=1500)
+        self.wait_state(job, "leased")
+        before = self.wait(worker.handlers)
+        self.wait_status(job, "failed", 10)
+        self.wait(lambda: not set(before) & set(worker.handlers()), 5,
+                  "the handler is gone")
+        self.assertIn("deadline", str(self.servers.task(job)["error"]) +
+                      self.servers.one("select error_message from jobs"))
+
+    def test_cancel_kills_the_handler_within_a_beat(self):
+        worker = self.worker(ALEX_CONCURRENCY="1", ALEX_LEASE="3s")
+        job, = self.servers.submit({"op": "sleep", "ms": 60000})
+        self.wait_state(job, "leased")
+        before = self.wait(worker.handlers)
+        self.servers.call("cancel", {"v": 1, "job": job, "by": "test"})
+        self.wait(lambda: not set(before) & set(worker.handlers()), 3,
+                  "the handler is gone")
+        self.wait_state(job, "cancelled", 3)
+        self.wait_quiet()
+
+    def test_task_to_be_alone_runs_beside_nothing(self):
+        self.worker(ALEX_CONCURRENCY="4")
+        others = self.servers.submit(*[{"op": "sleep", "ms": 300}] * 8,
+                                     ring=False)
+        alone, = self.servers.submit({"op": "sleep", "ms": 900}, ring=False)
+        self.servers.sql("update fleet.tasks set losses = 2 where job_id = "
+                         f"'{alone}'")
+        self.servers.ring(*others[:4], alone, *others[4:])
+        self.wait_open(0)
+        end = self.ended(alone)
+        beside = [job for job in others if end - 0.8 < self.ended(job) < end]
+        self.assertEqual(beside, [])
+
+    def ended(self, job):
+        return float(self.servers.one(
+            "select extract(epoch from at) from fleet.events "
+            f"where job_id = '{job}' and kind = 'succeeded'"))
+
+
+if __name__ == "__main__":
+    fleet.main()
