@@ -63,7 +63,7 @@ class Asks(fleet.FleetCase):
         # Together more than a supervisor keeps while they wait.
         worker = self.worker(ALEX_LEASE="10s")
         filler = "x" * 60000
-        self.servers.submit(*[{"op": "ask", "delay_ms": 4000, "filler": filler}]
+        self.servers.submit(*[{"op": "ask", "delay_ms": 12000, "filler": filler}]
                             * 200)
         self.wait(lambda: int(self.servers.one(
             "select count(*) from fleet.tasks where state = 'leased'")) == 200,
