@@ -46,10 +46,12 @@ class Servers:
             if line.startswith("export "):
                 name, value = line[len("export "):].split("=", 1)
                 self.env[name] = value.strip("'\"")
+        self.env["ALEX_ADMIN_STORE_URL"] = self.env["ALEX_STORE_URL"]
+        self.env["ALEX_STORE_URL"] = self.env["ALEX_SUBMITTER_STORE_URL"]
         self.alexctl("db", "migrate")
         self.alexctl("db", "seed")
         self.sql("alter database alex set track_functions = 'pl'")
-        self.alexctl("import", str(TOP / "tests/data/portfolios/fidelity.csv"),
+        self.alexctl("import", str(TOP / "tests/data/portfolios/household.csv"),
                      "--user", USER, "--years", "25", "--income", "90000")
 
     @staticmethod
@@ -107,7 +109,8 @@ class Fleet:
     def start(self, key):
         agent = key[0]
         env = dict(self.servers.env, ALEX_LEASE=self.lease, ALEX_GRACE="2s",
-                   ALEX_CONCURRENCY="2")
+                   ALEX_CONCURRENCY="2",
+                   ALEX_STORE_URL=self.servers.env["ALEX_WORKER_STORE_URL"])
         program = self.servers.build / "workers" / f"alex-{agent}"
         self.workers[key] = subprocess.Popen([program], env=env,
                                              stdin=subprocess.DEVNULL,
