@@ -231,7 +231,7 @@ take_symbol(struct prices_want *want, struct json_object *value,
                        "symbols: not a text of 1 to %d bytes",
                        QUOTES_SYMBOL_SIZE - 1);
     }
-    strcpy(want->symbols[want->count++], symbol);
+    memcpy(want->symbols[want->count++], symbol, strlen(symbol));
     return 0;
 }
 

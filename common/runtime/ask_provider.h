@@ -17,14 +17,13 @@ struct asks;
 struct ask_provider;
 
 struct ask { /* One under way. */
-    struct ask *next;
-    struct ask **at; /* What points at it. */
     struct asks *asks;
-    const struct ask_provider *provider;
-    void *context;       /* The loop's. */
-    int64_t deadline_ms; /* CLOCK_BOOTTIME, as clock_boot_ms(). */
-    int64_t wake_ms;     /* INT64_MAX: never. */
-    void *state;         /* The provider's. */
+    struct asks_offer *offer; /* The provider, as asks.c keeps it. */
+    size_t place;             /* In asks.c's list. */
+    void *context;            /* The loop's. */
+    int64_t deadline_ms;      /* CLOCK_BOOTTIME, as clock_boot_ms(). */
+    int64_t wake_ms;          /* INT64_MAX: never. */
+    void *state;              /* The provider's. */
 };
 
 struct ask_provider {

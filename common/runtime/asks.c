@@ -1,5 +1,6 @@
 #include "runtime/asks.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -19,6 +20,7 @@ static const struct ask_provider *const providers[] = {
 };
 
 struct asks_offer { /* A provider that is open. */
+    const struct ask_provider *provider;
     void *state;
     bool offered;
     int under_way;
@@ -29,7 +31,9 @@ struct asks {
     int poll_fd;
     int timer_fd;             /* Set to 'due_ms'. */
     struct http_client *http; /* NULL until a provider needs it. */
-    struct ask *first;
+    struct ask **list;
+    size_t count;
+    size_t room;
     int64_t due_ms; /* No deadline or wake is before it; may be early. */
     struct asks_offer offers[ARRAY_COUNT(providers)];
 };
@@ -40,6 +44,7 @@ open_provider(struct asks *asks, size_t i, struct err *err)
     const struct ask_provider *provider = providers[i];
     struct asks_offer *offer = &asks->offers[i];
 
+    offer->provider = provider;
     offer->state = xcalloc(1, provider->state_size);
     if (conf_load(provider->rows, provider->row_count, offer->state, err) !=
         0) {
@@ -71,32 +76,23 @@ asks_open(const struct asks_events *events, struct asks **ret, struct err *err)
     return 0;
 }
 
-static struct asks_offer *
-offer_of(const struct ask *ask)
-{
-    for (size_t i = 0;; i++) {
-        if (providers[i] == ask->provider) {
-            return &ask->asks->offers[i];
-        }
-    }
-}
-
 /* In two steps, because an answer may live in the provider's state while it is
  * told, and its receiver may forget the context meanwhile. */
 static void
 detach(struct ask *ask)
 {
-    offer_of(ask)->under_way--;
-    *ask->at = ask->next;
-    if (ask->next != NULL) {
-        ask->next->at = ask->at;
-    }
+    struct asks *asks = ask->asks;
+
+    assert(asks->list[ask->place] == ask);
+    asks->list[ask->place] = asks->list[--asks->count];
+    asks->list[ask->place]->place = ask->place;
+    ask->offer->under_way--;
 }
 
 static void
 release(struct ask *ask)
 {
-    ask->provider->forget(offer_of(ask)->state, ask);
+    ask->offer->provider->forget(ask->offer->state, ask);
     free(ask);
 }
 
@@ -115,13 +111,15 @@ asks_close(struct asks **asks_at)
     if (asks == NULL) {
         return;
     }
-    while (asks->first != NULL) {
-        drop(asks->first);
+    while (asks->count > 0) {
+        drop(asks->list[asks->count - 1]);
     }
-    for (size_t i = 0; i < ARRAY_COUNT(providers); i++) {
-        if (asks->offers[i].state != NULL) {
-            providers[i]->close(asks->offers[i].state);
-            free(asks->offers[i].state);
+    free(asks->list);
+    for (size_t i = 0; i < ARRAY_COUNT(asks->offers); i++) {
+        struct asks_offer *offer = &asks->offers[i];
+        if (offer->state != NULL) {
+            offer->provider->close(offer->state);
+            free(offer->state);
         }
     }
     http_client_close(&asks->http);
@@ -149,22 +147,23 @@ asks_http(struct asks *asks, struct http_client **ret, struct err *err)
 }
 
 static struct ask *
-ask_new(struct asks *asks, const struct ask_provider *provider,
+ask_new(struct asks *asks, struct asks_offer *offer,
         const struct asks_request *request)
 {
     struct ask *ask = xcalloc(1, sizeof(*ask));
 
     ask->asks = asks;
-    ask->provider = provider;
+    ask->offer = offer;
     ask->context = request->context;
     ask->deadline_ms = clock_boot_ms() + request->timeout_ms;
     ask->wake_ms = INT64_MAX;
-    ask->next = asks->first;
-    ask->at = &asks->first;
-    if (ask->next != NULL) {
-        ask->next->at = &ask->next;
+    if (asks->count == asks->room) {
+        asks->room = asks->room > 0 ? 2 * asks->room : 16;
+        asks->list = xrealloc(asks->list, asks->room * sizeof(struct ask *));
     }
-    asks->first = ask;
+    ask->place = asks->count++;
+    asks->list[ask->place] = ask;
+    offer->under_way++;
     return ask;
 }
 
@@ -205,21 +204,19 @@ ask_wake_at(struct ask *ask, int64_t at_ms)
 
 /* How a provider starts may well end the ask. */
 static int
-start_with(struct asks *asks, size_t i, const struct asks_request *request,
-           struct json_object *value, struct err *err)
+start_with(struct asks *asks, struct asks_offer *offer,
+           const struct asks_request *request, struct json_object *value,
+           struct err *err)
 {
-    struct asks_offer *offer = &asks->offers[i];
-
-    if (offer->under_way >= providers[i]->under_way_max) {
+    if (offer->under_way >= offer->provider->under_way_max) {
         err_set(err, ERR_RETRY, 429, "%d asks of kind %s are under way",
                 offer->under_way, request->kind);
         err->after_ms = ASKS_BUSY_MS;
         return -1;
     }
-    struct ask *ask = ask_new(asks, providers[i], request);
-    offer->under_way++;
+    struct ask *ask = ask_new(asks, offer, request);
     set_due_by(asks, ask->deadline_ms);
-    if (providers[i]->start(offer->state, ask, value, err) != 0) {
+    if (offer->provider->start(offer->state, ask, value, err) != 0) {
         drop(ask);
         return -1;
     }
@@ -236,10 +233,11 @@ asks_start(struct asks *asks, const struct asks_request *request,
                    &value, err) != 0) {
         return -1;
     }
-    for (size_t i = 0; i < ARRAY_COUNT(providers); i++) {
-        if (asks->offers[i].offered &&
-            strcmp(providers[i]->kind, request->kind) == 0) {
-            return start_with(asks, i, request, value, err);
+    for (size_t i = 0; i < ARRAY_COUNT(asks->offers); i++) {
+        struct asks_offer *offer = &asks->offers[i];
+        if (offer->offered &&
+            strcmp(offer->provider->kind, request->kind) == 0) {
+            return start_with(asks, offer, request, value, err);
         }
     }
     return err_set(err, ERR_REJECT, 0, "nobody answers asks of kind %s",
@@ -276,12 +274,16 @@ ask_answer(struct ask *ask, const char *answer, size_t size, bool paid)
 void
 asks_forget(struct asks *asks, void *context)
 {
-    for (struct ask *ask = asks->first; ask != NULL;) {
-        struct ask *next = ask->next;
-        if (ask->context == context) {
-            drop(ask);
+    size_t i = 0;
+
+    while (i < asks->count) {
+        /* A dropped one is replaced by the last, which the analyzer misses. */
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+        if (asks->list[i]->context == context) {
+            drop(asks->list[i]);
+        } else {
+            i++;
         }
-        ask = next;
     }
 }
 
@@ -299,10 +301,10 @@ serve(struct ask *ask, int64_t now_ms)
 
     if (ask->wake_ms <= now_ms) {
         ask->wake_ms = INT64_MAX;
-        ask->provider->wake(offer_of(ask)->state, ask);
+        ask->offer->provider->wake(ask->offer->state, ask);
     } else {
         err_set(&err, ERR_RETRY, 0, "no answer to an ask of kind %s in time",
-                ask->provider->kind);
+                ask->offer->provider->kind);
         ask_fail(ask, &err);
     }
 }
@@ -313,15 +315,18 @@ static void
 serve_due(struct asks *asks, int64_t now_ms)
 {
     int64_t next_ms = INT64_MAX;
+    size_t i = 0;
 
-    for (struct ask *ask = asks->first; ask != NULL;) {
-        if (due_ms(ask) <= now_ms) {
-            serve(ask, now_ms);
+    while (i < asks->count) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as above. */
+        const int64_t at_ms = due_ms(asks->list[i]);
+        if (at_ms <= now_ms) {
+            serve(asks->list[i], now_ms);
             next_ms = INT64_MAX;
-            ask = asks->first;
+            i = 0;
         } else {
-            next_ms = due_ms(ask) < next_ms ? due_ms(ask) : next_ms;
-            ask = ask->next;
+            next_ms = at_ms < next_ms ? at_ms : next_ms;
+            i++;
         }
     }
     set_due(asks, next_ms);
@@ -358,9 +363,10 @@ asks_check(FILE *out, struct err *err)
     if (asks_open(&none, &asks, err) != 0) {
         return -1;
     }
-    for (size_t i = 0; i < ARRAY_COUNT(providers); i++) {
-        conf_print(providers[i]->rows, providers[i]->row_count,
-                   asks->offers[i].state, out);
+    for (size_t i = 0; asks != NULL && i < ARRAY_COUNT(asks->offers); i++) {
+        const struct asks_offer *offer = &asks->offers[i];
+        conf_print(offer->provider->rows, offer->provider->row_count,
+                   offer->state, out);
     }
     return 0;
 }

@@ -18,7 +18,8 @@
 static struct slot *
 find(struct handlers *handlers, const struct run *run)
 {
-    for (EACH_SLOT(slot, handlers)) {
+    for (struct slot *slot = handlers->slots;
+         slot < handlers_slots_end(handlers); slot++) {
         if (slot->run == run) {
             return slot;
         }
@@ -104,7 +105,8 @@ handlers_new(const struct handlers_options *options,
     handlers->exe_fd = -1;
     handlers->child_fd = -1;
     handlers->poll_fd = epoll_create1(EPOLL_CLOEXEC);
-    for (EACH_SLOT(slot, handlers)) {
+    for (struct slot *slot = handlers->slots;
+         slot < handlers_slots_end(handlers); slot++) {
         *slot =
             (struct slot){.fd = -1, .pid = -1, .poll_fd = handlers->poll_fd};
     }
@@ -145,7 +147,8 @@ wait_for_death(const struct handlers *handlers, int64_t end_ms)
 static bool
 any_alive(struct handlers *handlers)
 {
-    for (EACH_SLOT(slot, handlers)) {
+    for (struct slot *slot = handlers->slots;
+         slot < handlers_slots_end(handlers); slot++) {
         if (slot->pid > 0) {
             return true;
         }
@@ -162,7 +165,8 @@ handlers_free(struct handlers **handlers_at)
     if (handlers == NULL) {
         return;
     }
-    for (EACH_SLOT(slot, handlers)) {
+    for (struct slot *slot = handlers->slots;
+         slot < handlers_slots_end(handlers); slot++) {
         slot_release(slot);
         slot->killed = true;
         slot_doom(slot, NULL);
@@ -171,7 +175,8 @@ handlers_free(struct handlers **handlers_at)
         wait_for_death(handlers, end_ms);
         handlers_reap(handlers);
     }
-    for (EACH_SLOT(slot, handlers)) {
+    for (struct slot *slot = handlers->slots;
+         slot < handlers_slots_end(handlers); slot++) {
         slot_clear(slot, 0);
         buf_free(&slot->out);
     }
@@ -210,7 +215,8 @@ find_idle(struct handlers *handlers)
 {
     struct slot *best = NULL;
 
-    for (EACH_SLOT(slot, handlers)) {
+    for (struct slot *slot = handlers->slots;
+         slot < handlers_slots_end(handlers); slot++) {
         if (is_idle(slot) && (best == NULL || slot->state > best->state)) {
             best = slot;
         }

@@ -30,10 +30,11 @@ struct handlers {
     struct slot slots[];
 };
 
-#define EACH_SLOT(slot, handlers)                                              \
-    struct slot *slot = (handlers)->slots;                                     \
-    slot < (handlers)->slots + (handlers)->options.count;                      \
-    slot++
+static inline struct slot *
+handlers_slots_end(struct handlers *handlers)
+{
+    return handlers->slots + handlers->options.count;
+}
 
 static inline int64_t
 handlers_cpu_limit_ms(const struct worker *worker)

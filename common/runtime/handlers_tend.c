@@ -91,7 +91,8 @@ handlers_reap(struct handlers *handlers)
                 handlers->stuck[i] = handlers->stuck[--handlers->stuck_count];
             }
         }
-        for (EACH_SLOT(slot, handlers)) {
+        for (struct slot *slot = handlers->slots;
+             slot < handlers_slots_end(handlers); slot++) {
             if (slot->pid == pid) {
                 slot->pid = -1;
                 bury(handlers, slot, status);
@@ -169,7 +170,8 @@ handlers_tend(struct handlers *handlers, int64_t *ret_next_ms, struct err *err)
     const int64_t now_ms = clock_boot_ms();
     int64_t next_ms = INT64_MAX;
 
-    for (EACH_SLOT(slot, handlers)) {
+    for (struct slot *slot = handlers->slots;
+         slot < handlers_slots_end(handlers); slot++) {
         int64_t due_ms = 0;
         if (tend(handlers, slot, now_ms, &due_ms, err) != 0) {
             return -1;

@@ -24,6 +24,16 @@ move_up(int fd)
     return moved;
 }
 
+/* Out of its cleanup's reach. */
+static int
+take(int *fd)
+{
+    const int taken = *fd;
+
+    *fd = -1;
+    return taken;
+}
+
 int
 launch_open_self(int *ret, struct err *err)
 {
@@ -118,7 +128,6 @@ launch_handler(int exe_fd, const char *name, int64_t memory_bytes,
         return err_errno(err, ERR_RETRY, "cannot start a handler");
     }
     *ret_pid = pid;
-    *ret_fd = ours;
-    ours = -1;
+    *ret_fd = take(&ours);
     return 0;
 }

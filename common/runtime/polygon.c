@@ -298,19 +298,20 @@ on_snapshot(void *context, const struct http_reply *reply,
             const struct err *failure)
 {
     struct fetch *fetch = context;
-    struct prices_want *want = fetch->ask->state;
+    const struct prices_want *want = fetch->ask->state;
     struct err err = {0};
 
     fetch->calling = false;
-    if (settle(fetch->polygon, reply, failure, &err) != 0 ||
+    const bool failed =
+        settle(fetch->polygon, reply, failure, &err) != 0 ||
         polygon_parse_snapshots(reply->body, reply->size, &fetch->quotes,
-                                &err) != 0) {
+                                &err) != 0 ||
+        (fetch->asked < want->count && snapshot_call(fetch, &err) != 0);
+    if (failed) {
         ask_fail(fetch->ask, &err);
-    } else if (fetch->asked == want->count) {
+    } else if (!fetch->calling) {
         quotes_sort(&fetch->quotes);
         prices_answer(fetch->ask, "polygon", &fetch->quotes, true);
-    } else if (snapshot_call(fetch, &err) != 0) {
-        ask_fail(fetch->ask, &err);
     }
 }
 

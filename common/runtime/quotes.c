@@ -234,19 +234,30 @@ read_file(const char *path, struct buf *text, struct stat *ret, struct err *err)
     return 0;
 }
 
+/* Or else a list of lines. */
+static bool
+is_object(const struct buf *text)
+{
+    size_t i = 0;
+
+    while (i < text->size && isspace((unsigned char)text->data[i])) {
+        i++;
+    }
+    return i < text->size && text->data[i] == '{';
+}
+
 int
 quotes_load(const char *path, struct quotes *ret, struct err *err)
 {
     _cleanup(buf_free) struct buf text = {0};
     _cleanup(quotes_free) struct quotes quotes = {0};
-    struct stat stat;
+    struct stat stat = {0};
 
     if (read_file(path, &text, &stat, err) != 0) {
         return err_wrap(err, "%s", path);
     }
-    const bool json = text.data[strspn(text.data, " \t\r\n")] == '{';
-    if ((json ? parse_json(&text, &quotes, err)
-              : parse_csv(text.data, &quotes, err)) != 0) {
+    if ((is_object(&text) ? parse_json(&text, &quotes, err)
+                          : parse_csv(text.data, &quotes, err)) != 0) {
         return err_wrap(err, "%s", path);
     }
     quotes_sort(&quotes);
