@@ -47,6 +47,22 @@ struct portfolio_instrument *
 portfolio_catalogue_find(const struct portfolio_catalogue *catalogue,
                          const char *symbol);
 
+/* A portfolio under construction. */
+struct portfolio_loader {
+    struct arena *mem;
+    struct portfolio *portfolio;
+    struct portfolio_account *accounts;
+    struct portfolio_position *positions; /* Of all accounts, in order. */
+    const char **symbols;                 /* Of each of them. */
+    size_t position_count;
+    struct portfolio_catalogue catalogue;
+};
+
+/* The snapshot's accounts with their positions, whose instruments are still
+ * missing. */
+int portfolio_accounts_load(struct json_object *snapshot,
+                            struct portfolio_loader *to, struct err *err);
+
 /* Appends "detail"."notes" of a result; those over a limit are left out. */
 void portfolio_notes_add(struct json_object *result, struct arena *mem,
                          struct portfolio *portfolio);

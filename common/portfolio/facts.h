@@ -47,7 +47,7 @@ struct portfolio_facts {
     const struct portfolio_instrument *const *unclassified; /* The same. */
     size_t unclassified_count;
     int64_t unclassified_cents;
-    /* Data quality, worst first: plain sentences, each below 400 bytes. */
+    /* Data quality, worst first: plain sentences, none with over five names. */
     const char *issues[PORTFOLIO_ISSUES_MAX];
     size_t issue_count;
 };

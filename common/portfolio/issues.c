@@ -10,7 +10,7 @@
 enum {
     STALE_DAYS = 7,  /* A long week-end is not stale. */
     NAMES_SHOWN = 5, /* In one sentence. */
-    NAME_CHARS = 24,
+    NAME_CHARS = PORTFOLIO_LABEL_CHARS + 6,
 };
 
 /* Names collected for one sentence. */

@@ -7,20 +7,11 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "portfolio/decode.h"
+#include "portfolio/words.h"
 
 __extension__ typedef __int128 wide;
 
 enum { JOB_TEXT_CHARS = 255, TARGETS_MAX = 32, AMOUNT_UNKNOWN = -1 };
-
-struct loader {
-    struct arena *mem;
-    struct portfolio *portfolio;
-    struct portfolio_account *accounts;
-    struct portfolio_position *positions; /* Of all accounts, in order. */
-    const char **symbols;                 /* Of each of them. */
-    size_t position_count;
-    struct portfolio_catalogue catalogue;
-};
 
 static int
 member_required(struct json_object *object, const char *key,
@@ -40,7 +31,8 @@ member_required(struct json_object *object, const char *key,
 
 /* Scalars of the request's options, as text. */
 static int
-read_options(struct json_object *request, struct loader *to, struct err *err)
+read_options(struct json_object *request, struct portfolio_loader *to,
+             struct err *err)
 {
     struct json_object *options = NULL;
 
@@ -79,7 +71,7 @@ read_options(struct json_object *request, struct loader *to, struct err *err)
 }
 
 static int
-read_job(struct json_object *root, struct loader *to, struct err *err)
+read_job(struct json_object *root, struct portfolio_loader *to, struct err *err)
 {
     struct portfolio *p = to->portfolio;
     struct json_object *job = NULL;
@@ -105,8 +97,9 @@ read_job(struct json_object *root, struct loader *to, struct err *err)
 }
 
 static int
-read_targets(struct json_object *user, const char *key, struct loader *to,
-             struct portfolio_targets *ret, struct err *err)
+read_targets(struct json_object *user, const char *key,
+             struct portfolio_loader *to, struct portfolio_targets *ret,
+             struct err *err)
 {
     struct json_object *map = NULL;
 
@@ -143,7 +136,8 @@ read_targets(struct json_object *user, const char *key, struct loader *to,
 }
 
 static int
-read_user(struct json_object *snapshot, struct loader *to, struct err *err)
+read_user(struct json_object *snapshot, struct portfolio_loader *to,
+          struct err *err)
 {
     struct portfolio *p = to->portfolio;
     struct json_object *user = NULL;
@@ -168,7 +162,8 @@ read_user(struct json_object *snapshot, struct loader *to, struct err *err)
 }
 
 static int
-read_head(struct json_object *snapshot, struct loader *to, struct err *err)
+read_head(struct json_object *snapshot, struct portfolio_loader *to,
+          struct err *err)
 {
     struct portfolio *p = to->portfolio;
 
@@ -185,135 +180,8 @@ read_head(struct json_object *snapshot, struct loader *to, struct err *err)
 }
 
 static int
-read_position(struct json_object *row, struct loader *to, struct err *err)
-{
-    struct portfolio_position *position = &to->positions[to->position_count];
-    int64_t quantity = 0;
-
-    if (!json_object_is_type(row, json_type_object)) {
-        return err_set(err, ERR_REJECT, 0, "not an object");
-    }
-    if (!json_object_object_get(row, "quantity")) {
-        return err_set(err, ERR_REJECT, 0, "quantity: missing");
-    }
-    if (portfolio_decode_symbol(row, to->mem, &to->symbols[to->position_count],
-                                err) ||
-        portfolio_decode_amount(row, "quantity", PORTFOLIO_QUANTITY_SCALE,
-                                PORTFOLIO_QUANTITY_MAX, 0, &quantity, err)) {
-        return -1;
-    }
-    position->was_negative = quantity < 0;
-    position->quantity = quantity < 0 ? 0 : quantity;
-    to->position_count++;
-    return 0;
-}
-
-static int
-read_positions(struct json_object *row, struct loader *to,
-               struct portfolio_account *account, struct err *err)
-{
-    struct json_object *rows = NULL;
-
-    if (json_member(row, "positions", json_type_array, &rows, err)) {
-        return -1;
-    }
-    account->positions = &to->positions[to->position_count];
-    account->count = rows ? json_object_array_length(rows) : 0;
-    for (size_t i = 0; i < account->count; i++) {
-        if (read_position(json_object_array_get_idx(rows, i), to, err)) {
-            return err_wrap(err, "positions[%zu]", i);
-        }
-    }
-    return 0;
-}
-
-static int
-read_account(struct json_object *row, struct loader *to,
-             struct portfolio_account *account, struct err *err)
-{
-    int64_t cash_cents = 0;
-
-    if (portfolio_decode_text(row, "id", 64, "", to->mem, &account->id, err) ||
-        portfolio_decode_text(row, "name", PORTFOLIO_NAME_CHARS, "", to->mem,
-                              &account->name, err) ||
-        portfolio_decode_text(row, "purpose", PORTFOLIO_PURPOSE_CHARS, "",
-                              to->mem, &account->purpose, err) ||
-        portfolio_decode_amount(row, "cash_balance", 2,
-                                PORTFOLIO_MONEY_MAX_CENTS, 0, &cash_cents,
-                                err) ||
-        portfolio_decode_amount(row, "cash_interest", 4, 100000, 0,
-                                &account->interest, err)) {
-        return -1;
-    }
-    account->cash_was_negative = cash_cents < 0;
-    account->cash_cents = cash_cents < 0 ? 0 : cash_cents;
-    return read_positions(row, to, account, err);
-}
-
-/* Positions of all accounts, so that they fit one array. */
-static int
-count_positions(struct json_object *accounts, size_t *ret, struct err *err)
-{
-    size_t rows = accounts ? json_object_array_length(accounts) : 0;
-    size_t count = 0;
-
-    if (rows > PORTFOLIO_ACCOUNTS_MAX) {
-        return err_set(err, ERR_REJECT, 0, "snapshot.accounts: %zu, at most %d",
-                       rows, PORTFOLIO_ACCOUNTS_MAX);
-    }
-    for (size_t i = 0; i < rows; i++) {
-        struct json_object *row = json_object_array_get_idx(accounts, i);
-        struct json_object *positions = NULL;
-
-        if (!json_object_is_type(row, json_type_object)) {
-            return err_set(err, ERR_REJECT, 0,
-                           "snapshot.accounts[%zu]: not an object", i);
-        }
-        if (json_member(row, "positions", json_type_array, &positions, err)) {
-            return err_wrap(err, "snapshot.accounts[%zu]", i);
-        }
-        count += positions ? json_object_array_length(positions) : 0;
-    }
-    if (count > PORTFOLIO_POSITIONS_MAX) {
-        return err_set(err, ERR_REJECT, 0,
-                       "snapshot.accounts: %zu positions, at most %d", count,
-                       PORTFOLIO_POSITIONS_MAX);
-    }
-    *ret = count;
-    return 0;
-}
-
-static int
-read_accounts(struct json_object *snapshot, struct loader *to, struct err *err)
-{
-    struct json_object *rows = NULL;
-    size_t count = 0;
-
-    if (json_member(snapshot, "accounts", json_type_array, &rows, err)) {
-        return err_wrap(err, "snapshot");
-    }
-    if (count_positions(rows, &count, err)) {
-        return -1;
-    }
-    size_t accounts = rows ? json_object_array_length(rows) : 0;
-
-    to->accounts = arena_alloc(to->mem, (accounts + 1) * sizeof(*to->accounts));
-    to->positions = arena_alloc(to->mem, (count + 1) * sizeof(*to->positions));
-    to->symbols = arena_alloc(to->mem, (count + 1) * sizeof(*to->symbols));
-    for (size_t i = 0; i < accounts; i++) {
-        if (read_account(json_object_array_get_idx(rows, i), to,
-                         &to->accounts[i], err)) {
-            return err_wrap(err, "snapshot.accounts[%zu]", i);
-        }
-    }
-    to->portfolio->accounts = to->accounts;
-    to->portfolio->account_count = accounts;
-    to->portfolio->position_count = count;
-    return 0;
-}
-
-static int
-apply_result(struct json_object *result, struct loader *to, struct err *err)
+apply_result(struct json_object *result, struct portfolio_loader *to,
+             struct err *err)
 {
     portfolio_notes_add(result, to->mem, to->portfolio);
     return portfolio_catalogue_apply(&to->catalogue, result, to->mem, err);
@@ -321,7 +189,8 @@ apply_result(struct json_object *result, struct loader *to, struct err *err)
 
 /* A need that ended without success is null and changes nothing. */
 static int
-apply_needs(struct json_object *needs, struct loader *to, struct err *err)
+apply_needs(struct json_object *needs, struct portfolio_loader *to,
+            struct err *err)
 {
     struct json_object_iterator i = json_object_iter_begin(needs);
     struct json_object_iterator end = json_object_iter_end(needs);
@@ -340,7 +209,8 @@ apply_needs(struct json_object *needs, struct loader *to, struct err *err)
 
 static int
 read_instruments(struct json_object *root, struct json_object *snapshot,
-                 struct json_object *result, struct loader *to, struct err *err)
+                 struct json_object *result, struct portfolio_loader *to,
+                 struct err *err)
 {
     struct json_object *instruments = NULL;
     struct json_object *needs = NULL;
@@ -377,7 +247,7 @@ value_of(const struct portfolio_position *position)
 }
 
 static int
-sum_up(struct loader *to, struct err *err)
+sum_up(struct portfolio_loader *to, struct err *err)
 {
     struct portfolio *p = to->portfolio;
     struct portfolio_position *position = to->positions;
@@ -409,7 +279,7 @@ sum_up(struct loader *to, struct err *err)
 }
 
 static bool
-label_taken(const struct loader *to, size_t before, const char *label)
+label_taken(const struct portfolio_loader *to, size_t before, const char *label)
 {
     for (size_t i = 0; i < before; i++) {
         if (strcmp(to->accounts[i].label, label) == 0) {
@@ -420,12 +290,13 @@ label_taken(const struct loader *to, size_t before, const char *label)
 }
 
 static void
-label_accounts(struct loader *to)
+label_accounts(struct portfolio_loader *to)
 {
     for (size_t i = 0; i < to->portfolio->account_count; i++) {
         struct portfolio_account *account = &to->accounts[i];
-        const char *name =
-            account->name[0] == '\0' ? "Unnamed account" : account->name;
+        const char *shown =
+            portfolio_display(account->name, PORTFOLIO_LABEL_CHARS, to->mem);
+        const char *name = shown[0] == '\0' ? "Unnamed account" : shown;
 
         account->label = name;
         for (int n = 2; label_taken(to, i, account->label); n++) {
@@ -435,8 +306,8 @@ label_accounts(struct loader *to)
 }
 
 static int
-load(struct json_object *root, struct json_object *result, struct loader *to,
-     struct err *err)
+load(struct json_object *root, struct json_object *result,
+     struct portfolio_loader *to, struct err *err)
 {
     struct json_object *snapshot = NULL;
 
@@ -446,7 +317,7 @@ load(struct json_object *root, struct json_object *result, struct loader *to,
     if (read_job(root, to, err) ||
         member_required(root, "snapshot", &snapshot, err) ||
         read_head(snapshot, to, err) || read_user(snapshot, to, err) ||
-        read_accounts(snapshot, to, err) ||
+        portfolio_accounts_load(snapshot, to, err) ||
         read_instruments(root, snapshot, result, to, err) || sum_up(to, err)) {
         return -1;
     }
@@ -462,7 +333,7 @@ portfolio_load_with(const char *input, size_t size, const char *result,
     _cleanup(json_put) struct json_object *root = NULL;
     _cleanup(json_put) struct json_object *overlay = NULL;
     struct portfolio *portfolio = arena_alloc(mem, sizeof(*portfolio));
-    struct loader to = {.mem = mem, .portfolio = portfolio};
+    struct portfolio_loader to = {.mem = mem, .portfolio = portfolio};
 
     if (json_parse(input, size, "input", &root, err) ||
         (result && json_parse(result, result_size, "result", &overlay, err)) ||

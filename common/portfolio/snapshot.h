@@ -36,6 +36,7 @@
 #define PORTFOLIO_OPTIONS_MAX 64
 #define PORTFOLIO_SYMBOL_CHARS 20 /* As the columns are. */
 #define PORTFOLIO_NAME_CHARS 255
+#define PORTFOLIO_LABEL_CHARS 32
 #define PORTFOLIO_TYPE_CHARS 50
 #define PORTFOLIO_PURPOSE_CHARS 10000 /* The column has no bound. */
 #define PORTFOLIO_NOTES_MAX 10
@@ -74,7 +75,8 @@ struct portfolio_position {
 struct portfolio_account {
     const char *id;
     const char *name;  /* As the user wrote it. */
-    const char *label; /* Unique among the accounts: "Brokerage (2)". */
+    const char *label; /* For people: one short line, and unique among the
+                          accounts: "Brokerage (2)". */
     const char *purpose;
     int64_t cash_cents; /* Never negative. */
     int64_t interest;   /* On cash, a year, times 10,000: 4.5 % is 450. */

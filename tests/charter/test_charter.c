@@ -9,7 +9,7 @@
 #include "charter/charter.h"
 
 #define FIXTURE SOURCE_DIR "/../portfolio/test_user.json"
-#define PAYLOAD_BYTES_MAX 10240
+#define PAYLOAD_BYTES_MAX 8000
 
 static struct json_object *
 draw(struct input in)
@@ -61,7 +61,7 @@ assert_all_add_up(struct json_object *output, int64_t total_cents)
         }
     }
     assert_true(strlen(json_object_to_json_string_ext(
-                    charts, JSON_C_TO_STRING_PLAIN)) <= PAYLOAD_BYTES_MAX);
+                    charts, JSON_C_TO_STRING_SPACED)) <= PAYLOAD_BYTES_MAX);
 }
 
 /* Chart 'key' has this point. */
@@ -229,6 +229,58 @@ test_hostile_and_long_names_stay_one_bounded_line_each(void **state)
     assert_null(strchr(json_object_to_json_string(out), '\x01'));
 }
 
+/* Every chart full, every name of the most bytes there can be. */
+static void
+test_the_largest_charts_fit(void **state)
+{
+    _cleanup(buf_free) struct buf accounts = {0};
+    _cleanup(buf_free) struct buf instruments = {0};
+    _cleanup(buf_free) struct buf name = {0};
+    _cleanup(buf_free) struct buf maps = {0};
+
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        buf_puts(&name, "\U0001F4B0");
+    }
+    for (enum portfolio_dimension d = 0; d < PORTFOLIO_DIMENSIONS; d++) {
+        size_t words = portfolio_key_count(d);
+
+        buf_printf(&maps, ",\"%s\":{", portfolio_dimension_field(d));
+        for (size_t i = 0; i < words; i++) {
+            buf_printf(&maps, "%s\"%s\":%zu", i > 0 ? "," : "",
+                       portfolio_slice_key(d, i), i > 0 ? 5 : 105 - 5 * words);
+        }
+        buf_puts(&maps, "}");
+    }
+    for (int i = 0; i < 14; i++) {
+        buf_printf(&accounts,
+                   "%s{\"id\":\"%d\",\"name\":\"%s%s\",\"cash_balance\":"
+                   "1000000000.01,\"positions\":[{\"symbol\":\"%.72s%02d\","
+                   "\"quantity\":10000}]}",
+                   i > 0 ? "," : "[", i,
+                   i == 0   ? "ira "
+                   : i == 1 ? "taxable "
+                            : "",
+                   name.data, name.data, i);
+        buf_printf(&instruments,
+                   "%s\"%.72s%02d\":{\"name\":\"N\","
+                   "\"current_price\":\"99999.99\"%s}",
+                   i > 0 ? "," : "{", name.data, i, i > 0 ? maps.data : "");
+    }
+    buf_puts(&accounts, "]");
+    buf_puts(&instruments, "}");
+    _cleanup(json_put) struct json_object *out = draw((struct input){
+        .accounts = accounts.data, .instruments = instruments.data});
+
+    /* 14 x (1,000,000,000.01 + 999,999,900.00) dollars. */
+    assert_all_add_up(out, INT64_C(2799999860014));
+    assert_int_equal(json_object_object_length(agent_at(out, "charts_payload")),
+                     6);
+    assert_int_equal(json_object_array_length(
+                         agent_at(out, "charts_payload.sector_breakdown.data")),
+                     20);
+}
+
 static void
 test_five_hundred_positions_fit(void **state)
 {
@@ -374,6 +426,7 @@ main(void)
         cmocka_unit_test(test_accounts_with_one_name_are_two_slices),
         cmocka_unit_test(
             test_hostile_and_long_names_stay_one_bounded_line_each),
+        cmocka_unit_test(test_the_largest_charts_fit),
         cmocka_unit_test(test_five_hundred_positions_fit),
         cmocka_unit_test(test_huge_values_keep_their_cents),
         cmocka_unit_test(

@@ -161,6 +161,26 @@ test_accounts_with_one_name_stay_two(void **state)
 }
 
 static void
+test_labels_are_short_lines_that_still_differ(void **state)
+{
+    static const char name[] = "A name of more than thirty-two characters";
+    _cleanup(cleanup_free) char *accounts =
+        xasprintf("[{\"id\":\"1\",\"name\":\"%s 1\"},"
+                  "{\"id\":\"2\",\"name\":\"%s\\n2\"}]",
+                  name, name);
+    struct loaded it = load((struct input){.accounts = accounts});
+    const struct portfolio *p = must(&it);
+
+    (void)state;
+    assert_string_equal(p->accounts[0].label,
+                        "A name of more than thirty-two \u2026");
+    assert_string_equal(p->accounts[1].label,
+                        "A name of more than thirty-two \u2026 (2)");
+    assert_non_null(strchr(p->accounts[1].name, '\n'));
+    arena_free(&it.mem);
+}
+
+static void
 test_symbols_match_in_any_case(void **state)
 {
     struct loaded it = load((struct input){
@@ -547,6 +567,7 @@ main(void)
         cmocka_unit_test(test_nulls_have_their_stated_meaning),
         cmocka_unit_test(test_years_and_income_of_zero_are_goals),
         cmocka_unit_test(test_accounts_with_one_name_stay_two),
+        cmocka_unit_test(test_labels_are_short_lines_that_still_differ),
         cmocka_unit_test(test_symbols_match_in_any_case),
         cmocka_unit_test(
             test_a_symbol_without_instrument_is_unpriced_and_unclassified),

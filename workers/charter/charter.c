@@ -61,28 +61,6 @@ draw_sectors(const struct charter *c, struct charter_chart *chart)
     }
 }
 
-/* A name that no other point has: cut names may have become equal. */
-static const char *
-unique_name(const struct charter *c, const struct charter_chart *chart,
-            const char *text)
-{
-    const char *shown = portfolio_display(text, CHARTER_NAME_CHARS, c->mem);
-    const char *name = shown[0] == '\0' ? "?" : shown;
-    const char *base = name;
-
-    for (int n = 2;; n++) {
-        bool taken = false;
-
-        for (size_t i = 0; i < chart->count; i++) {
-            taken = taken || strcmp(chart->points[i].name, name) == 0;
-        }
-        if (!taken) {
-            return name;
-        }
-        name = arena_printf(c->mem, "%s (%d)", base, n);
-    }
-}
-
 static void
 draw_holdings(const struct charter *c, struct charter_chart *chart)
 {
@@ -95,7 +73,9 @@ draw_holdings(const struct charter *c, struct charter_chart *chart)
          i++) {
         const struct portfolio_holding *holding = &c->facts.holdings[i];
 
-        charter_add(chart, unique_name(c, chart, holding->instrument->symbol),
+        charter_add(chart,
+                    portfolio_display(holding->instrument->symbol,
+                                      PORTFOLIO_SYMBOL_CHARS, c->mem),
                     holding->value_cents);
         others -= holding->value_cents;
     }
@@ -139,8 +119,7 @@ draw_accounts(const struct charter *c, struct charter_chart *chart)
         return;
     }
     for (size_t i = 0; i < p->account_count && i < CHARTER_ACCOUNTS_MAX; i++) {
-        charter_add(chart, unique_name(c, chart, order[i]->label),
-                    account_cents(order[i]));
+        charter_add(chart, order[i]->label, account_cents(order[i]));
         others -= account_cents(order[i]);
     }
     charter_add(chart, "Other accounts", others);

@@ -23,7 +23,6 @@
 #define CHARTER_POINTS_MAX 25
 #define CHARTER_HOLDINGS_MAX 10 /* Shown by name; the rest is one bar. */
 #define CHARTER_ACCOUNTS_MAX 10
-#define CHARTER_NAME_CHARS 40
 
 extern const struct worker charter_worker;
 

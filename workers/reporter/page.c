@@ -42,17 +42,25 @@ is_markup(const char *text, size_t at)
         return at == 0; /* A heading or a list inside a list. */
     case '.':
     case ')':
-        return (at > 0 && strspn(text, "0123456789") == at) || /* "1." */
-               (at >= 3 && strncasecmp(p - 3, "www", 3) == 0);
-    case ':':
-        return p[1] == '/';
-    case '@':
-        return true;
+        return at > 0 && strspn(text, "0123456789") == at; /* "1." */
     case '&':
         return is_entity(p);
     default:
         return false;
     }
+}
+
+/* Where readers see a link without any markup.  They look for it in the text
+ * that is left when escapes are gone, so that only a character in between, an
+ * invisible one, keeps them from it. */
+static bool
+is_link(const char *text, size_t at)
+{
+    const char *p = text + at;
+
+    return (p[0] == '/' && at > 0 && p[-1] == ':') ||
+           (at > 0 && p[-1] == '@') ||
+           (p[0] == '.' && at >= 3 && strncasecmp(p - 3, "www", 3) == 0);
 }
 
 const char *
@@ -62,6 +70,9 @@ page_escape(const struct page *page, const char *text)
 
     buf_puts(&escaped, "");
     for (size_t i = 0; text[i] != '\0'; i++) {
+        if (is_link(text, i)) {
+            buf_puts(&escaped, "\u2060");
+        }
         if (is_markup(text, i)) {
             buf_puts(&escaped, "\\");
         }
