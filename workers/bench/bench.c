@@ -121,13 +121,12 @@ op_progress(const struct ops_call *call, struct buf *output, struct err *err)
     const char *text = NULL;
     int64_t percent = 0;
 
-    (void)output;
     if (json_int(call->params, "percent", 0, 100, 50, &percent, err) != 0 ||
         json_string(call->params, "text", 1000, "half", &text, err) != 0) {
         return -1;
     }
     task_progress(call->task, (int)percent, text);
-    return 0;
+    return ops_sleep(call, output, err);
 }
 
 static const struct op {

@@ -37,7 +37,7 @@ try_list_descriptors(void)
 static long
 try_create_file(void)
 {
-    return open("/tmp/alex-probe", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    return open("/tmp", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 }
 
 static long
