@@ -86,11 +86,13 @@ class Results(fleet.FleetCase):
 
     def test_progress_of_a_watched_job_is_told_before_the_next_beat(self):
         self.worker(ALEX_LEASE="60s")
-        job, = self.servers.submit(
-            {"op": "progress", "percent": 42, "text": "adding"}, ring=False)
+        job, = self.servers.submit({"op": "progress", "percent": 42,
+                                    "text": "adding", "ms": 8000}, ring=False)
         self.servers.call("status", {"v": 1, "job": job, "watch": True})
         self.servers.ring(job)
-        self.wait_status(job)
+        self.wait(lambda: (self.servers.task(job)["progress"] or {}).get(
+            "percent") == 42, 4, "progress")
+        self.assertEqual(self.servers.task(job)["state"], "leased")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@
  *            ("NODE.0", ...), and with join one more that needs them all
  *   ask      delay_ms 0, count 1: asks 'delay' that often, one after another
  *   spin     ms 10: uses CPU time           sleep   ms 10: uses none
- *   memory   bytes: allocates and touches   progress  percent, text
+ *   memory   bytes: allocates and touches   progress  percent, text,
+ *                                           and then as sleep
  *   echo     bytes and sha256 of the input
  *   reject   text: ERR_REJECT               retry   after_ms, code, text
  *   crash    signal 11                      exit    status 1
