@@ -11,14 +11,15 @@
 
 extern const struct command command_import, command_submit, command_jobs,
     command_watch, command_show, command_why, command_cancel, command_queue_ls,
-    command_reap, command_db_migrate, command_db_seed, command_db_status,
-    command_db_fsck;
+    command_reap, command_bench, command_db_migrate, command_db_seed,
+    command_db_status, command_db_fsck;
 
 static const struct command *const commands[] = {
-    &command_import,  &command_submit,     &command_jobs,    &command_watch,
-    &command_show,    &command_why,        &command_cancel,  &command_queue_ls,
-    &command_reap,    &command_db_migrate, &command_db_seed, &command_db_status,
-    &command_db_fsck,
+    &command_import,    &command_submit,     &command_jobs,
+    &command_watch,     &command_show,       &command_why,
+    &command_cancel,    &command_queue_ls,   &command_reap,
+    &command_bench,     &command_db_migrate, &command_db_seed,
+    &command_db_status, &command_db_fsck,
 };
 
 static const struct conf_row settings[] = {

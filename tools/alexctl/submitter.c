@@ -40,12 +40,15 @@ ring_insurance(struct ctl *ctl, const struct submitter_job *jobs, size_t count,
                struct err *err)
 {
     struct bell bells[SUBMITTER_BATCH_MAX] = {0};
+    size_t insured = 0;
     for (size_t i = 0; i < count; i++) {
-        snprintf(bells[i].agent, sizeof(bells[i].agent), "%s", jobs[i].agent);
-        memcpy(bells[i].job, jobs[i].id, UUID_SIZE);
-        bells[i].delay_ms = INSURANCE_DELAY_MS;
+        struct bell *bell = &bells[insured];
+        snprintf(bell->agent, sizeof(bell->agent), "%s", jobs[i].agent);
+        memcpy(bell->job, jobs[i].id, UUID_SIZE);
+        bell->delay_ms = INSURANCE_DELAY_MS;
+        insured += !jobs[i].uninsured;
     }
-    return ctl_ring(ctl, bells, count, err);
+    return ctl_ring(ctl, bells, insured, err);
 }
 
 /* A new W3C traceparent, sampled. */
@@ -131,10 +134,22 @@ decode_verdict(const char *word, enum submitter_verdict *ret, struct err *err)
                    word);
 }
 
+static struct submitter_job *
+find_job(struct submitter_job *jobs, size_t count, const char *id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(jobs[i].id, id) == 0) {
+            return &jobs[i];
+        }
+    }
+    return NULL;
+}
+
 /* One row of the answer: the verdict of a job and whom to ring. */
 static int
-take_row(struct ctl *ctl, const struct store_reply *reply, size_t row,
-         struct submitter_job *jobs, size_t count, struct err *err)
+take_row(const struct store_reply *reply, size_t row,
+         struct submitter_job *jobs, size_t count, struct json_object *bells,
+         struct err *err)
 {
     _cleanup(json_put) struct json_object *head = NULL;
     struct json_object *ring = NULL;
@@ -146,13 +161,34 @@ take_row(struct ctl *ctl, const struct store_reply *reply, size_t row,
         json_member(head, "ring", json_type_array, &ring, err) < 0) {
         return -1;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(jobs[i].id, id) == 0 &&
-            decode_verdict(verdict, &jobs[i].verdict, err) < 0) {
+    struct submitter_job *job = find_job(jobs, count, id);
+    if (job == NULL) {
+        return err_set(err, ERR_FATAL, 0, "an answer about job %s", id);
+    }
+    size_t rings = ring && !job->silent ? json_object_array_length(ring) : 0;
+    for (size_t i = 0; i < rings; i++) {
+        json_object_array_add(
+            bells, json_object_get(json_object_array_get_idx(ring, i)));
+    }
+    return decode_verdict(verdict, &job->verdict, err);
+}
+
+/* Calls the engine, then rings for all jobs at once. */
+static int
+submit_and_ring(struct ctl *ctl, const struct buf *request,
+                struct submitter_job *jobs, size_t count, struct err *err)
+{
+    _cleanup(store_reply_free) struct store_reply reply = {0};
+    _cleanup(json_put) struct json_object *bells = json_object_new_array();
+    if (ctl_call(ctl, "submit", request, &reply, err) < 0) {
+        return -1;
+    }
+    for (size_t row = 1; row < reply.count; row++) {
+        if (take_row(&reply, row, jobs, count, bells, err) < 0) {
             return -1;
         }
     }
-    return ctl_ring_json(ctl, ring, NULL, err);
+    return ctl_ring_json(ctl, bells, NULL, err);
 }
 
 int
@@ -162,18 +198,12 @@ submitter_submit(struct ctl *ctl, struct submitter_job *jobs, size_t count,
     _cleanup(buf_free) struct buf request = {0};
     write_request(jobs, count, &request);
     for (int round = 0; round < ROUNDS_MAX; round++) {
-        _cleanup(store_reply_free) struct store_reply reply = {0};
         if (ring_insurance(ctl, jobs, count, err) < 0) {
             return -1;
         }
         int64_t rung_ms = clock_boot_ms();
-        if (ctl_call(ctl, "submit", &request, &reply, err) < 0) {
+        if (submit_and_ring(ctl, &request, jobs, count, err) < 0) {
             return -1;
-        }
-        for (size_t row = 1; row < reply.count; row++) {
-            if (take_row(ctl, &reply, row, jobs, count, err) < 0) {
-                return -1;
-            }
         }
         if (clock_boot_ms() - rung_ms <= COMMIT_WITHIN_MS) {
             return 0;

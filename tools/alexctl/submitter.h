@@ -24,13 +24,16 @@ enum submitter_verdict {
 struct submitter_job {
     char id[UUID_SIZE];
     const char *user;
-    const char *type;               /* "portfolio_analysis" */
-    const char *key;                /* Idempotency key, or NULL. */
-    const char *agent;              /* "planner" */
-    const char *node;               /* "plan" */
-    const char *request;            /* JSON object. */
-    const char *params;             /* JSON object, or NULL. */
-    bool no_snapshot;               /* The root task wants no portfolio. */
+    const char *type;    /* "portfolio_analysis" */
+    const char *key;     /* Idempotency key, or NULL. */
+    const char *agent;   /* "planner" */
+    const char *node;    /* "plan" */
+    const char *request; /* JSON object. */
+    const char *params;  /* JSON object, or NULL. */
+    bool no_snapshot;    /* The root task wants no portfolio. */
+    /* For measuring only: */
+    bool uninsured; /* No delayed doorbell: a lost submitter loses it. */
+    bool silent;    /* No doorbell at all. */
     enum submitter_verdict verdict; /* Out. */
 };
 

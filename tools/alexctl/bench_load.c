@@ -1,0 +1,216 @@
+/* Load: how many tasks and jobs a second, how soon, how many at once. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alexctl/bench.h"
+#include "alexctl/submitter.h"
+#include "base/arena.h"
+#include "base/cleanup.h"
+
+#define HANDLERS 8
+#define IN_FLIGHT 1000
+#define NOOPS 30000
+#define FANS 4000
+#define FAN_PARAMS "{\"op\":\"fan\",\"width\":8}"
+#define LATENCIES 200
+#define SUSPENDED 500
+#define ASK_PARAMS "{\"op\":\"ask\",\"delay_ms\":3000}"
+#define PATIENCE_MS 300000
+
+static const char *const bench_agent[] = {"bench"};
+
+/* All are waiting when the worker starts; the clock runs from the first claim
+ * to the last settle. */
+static int
+burn_down(struct bench *bench, int in_flight, double *ret, struct err *err)
+{
+    _cleanup(bench_worker_stop) struct bench_worker worker = {0};
+    int64_t count = bench_scale(bench, NOOPS, 200);
+    if (bench_submit(bench, NULL, count, false, err) < 0 ||
+        bench_worker_start(bench, "bench", HANDLERS, in_flight, &worker, err) <
+            0 ||
+        bench_await(bench, &worker, PATIENCE_MS, err) < 0 ||
+        bench_query(bench,
+                    "select (count(*) / extract(epoch from max(settled_at) - "
+                    "min(claimed_at)))::text from fleet.tasks "
+                    "where job_id in %s",
+                    ret, err) < 0) {
+        return -1;
+    }
+    return bench_await_silence(bench, bench_agent, 1, err);
+}
+
+int
+bench_noop(struct bench *bench, struct bench_results *ret, struct err *err)
+{
+    double rate = 0;
+    if (burn_down(bench, IN_FLIGHT, &rate, err) < 0) {
+        return -1;
+    }
+    bench_record(ret, BENCH_NOOP, rate);
+    return 0;
+}
+
+int
+bench_noop_10(struct bench *bench, struct bench_results *ret, struct err *err)
+{
+    double rate = 0;
+    if (burn_down(bench, 10, &rate, err) < 0) {
+        return -1;
+    }
+    bench_record(ret, BENCH_NOOP_10, rate);
+    return 0;
+}
+
+/* A worker that has shown that it works. */
+static int
+start_warm(struct bench *bench, struct bench_worker *worker, struct err *err)
+{
+    return bench_worker_start(bench, "bench", HANDLERS, IN_FLIGHT, worker,
+                              err) < 0 ||
+                   bench_submit(bench, NULL, HANDLERS, false, err) < 0 ||
+                   bench_await(bench, worker, PATIENCE_MS, err) < 0
+               ? -1
+               : 0;
+}
+
+/* The clock runs from before the first submit to the last job's end. */
+int
+bench_fan(struct bench *bench, struct bench_results *ret, struct err *err)
+{
+    _cleanup(bench_worker_stop) struct bench_worker worker = {0};
+    int64_t count = bench_scale(bench, FANS, 20);
+    double from = 0;
+    double to = 0;
+    if (start_warm(bench, &worker, err) < 0 ||
+        bench_now(bench, &from, err) < 0 ||
+        bench_submit(bench, FAN_PARAMS, count, true, err) < 0 ||
+        bench_await(bench, &worker, PATIENCE_MS, err) < 0 ||
+        bench_query(bench,
+                    "select extract(epoch from max(ended_at))::text "
+                    "from fleet.runs where job_id in %s",
+                    &to, err) < 0) {
+        return -1;
+    }
+    bench_record(ret, BENCH_FAN, (double)count / (to - from));
+    ctl_say("  waiting for the insurance doorbells (30 s)");
+    return bench_await_silence(bench, bench_agent, 1, err);
+}
+
+/* --- latency --------------------------------------------------------------*/
+
+static const char *const agents[] = {"planner", "tagger", "reporter", "charter",
+                                     "retirement"};
+
+struct fleet {
+    struct bench_worker workers[ARRAY_COUNT(agents)];
+};
+
+static void
+fleet_stop(struct fleet *fleet)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(agents); i++) {
+        bench_worker_stop(&fleet->workers[i]);
+    }
+}
+
+static int
+submit_analysis(struct bench *bench, struct err *err)
+{
+    struct submitter_job job = {
+        .user = bench->user,
+        .type = "portfolio_analysis",
+        .agent = "planner",
+        .node = "plan",
+        .request = "{\"analysis_type\":\"portfolio\",\"options\":{}}"};
+    uuid_v4(job.id);
+    return submitter_submit(bench->ctl, &job, 1, err);
+}
+
+/* From before the submit's first doorbell to the job's last settle. */
+static int
+time_analysis(struct bench *bench, double *ret_ms, struct err *err)
+{
+    double from = 0;
+    double to = 0;
+    if (bench_now(bench, &from, err) < 0 || submit_analysis(bench, err) < 0 ||
+        bench_await(bench, NULL, PATIENCE_MS, err) < 0 ||
+        bench_query(bench,
+                    "select extract(epoch from max(ended_at))::text "
+                    "from fleet.runs where job_id in %s",
+                    &to, err) < 0) {
+        return -1;
+    }
+    *ret_ms = (to - from) * 1000;
+    return 0;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+    double left = *(const double *)a;
+    double right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* The smallest value that 'part' of them are not above. */
+static double
+percentile(const double *sorted, size_t count, double part)
+{
+    size_t rank = (size_t)((double)count * part + 0.999999);
+    return sorted[rank > 0 ? rank - 1 : 0];
+}
+
+int
+bench_latency(struct bench *bench, struct bench_results *ret, struct err *err)
+{
+    _cleanup(fleet_stop) struct fleet fleet = {0};
+    size_t count = (size_t)bench_scale(bench, LATENCIES, 20);
+    _cleanup(cleanup_free) double *times_ms = xcalloc(count, sizeof(double));
+    for (size_t i = 0; i < ARRAY_COUNT(agents); i++) {
+        if (bench_worker_start(bench, agents[i], 2, IN_FLIGHT,
+                               &fleet.workers[i], err) < 0) {
+            return -1;
+        }
+    }
+    double warm_up_ms = 0;
+    if (time_analysis(bench, &warm_up_ms, err) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (time_analysis(bench, &times_ms[i], err) < 0) {
+            return -1;
+        }
+    }
+    qsort(times_ms, count, sizeof(double), by_value);
+    bench_record(ret, BENCH_P50, percentile(times_ms, count, 0.50));
+    bench_record(ret, BENCH_P95, percentile(times_ms, count, 0.95));
+    bench_record(ret, BENCH_P99, percentile(times_ms, count, 0.99));
+    ctl_say("  waiting for the insurance doorbells (30 s)");
+    return bench_await_silence(bench, agents, ARRAY_COUNT(agents), err);
+}
+
+/* --- suspension -----------------------------------------------------------*/
+
+/* Those that had been claimed when the first of them ended. */
+int
+bench_suspended(struct bench *bench, struct bench_results *ret, struct err *err)
+{
+    _cleanup(bench_worker_stop) struct bench_worker worker = {0};
+    double at_once = 0;
+    if (bench_submit(bench, ASK_PARAMS, SUSPENDED, false, err) < 0 ||
+        bench_worker_start(bench, "bench", HANDLERS, IN_FLIGHT, &worker, err) <
+            0 ||
+        bench_await(bench, &worker, PATIENCE_MS, err) < 0 ||
+        bench_query(bench,
+                    "with t as (select claimed_at, settled_at from fleet.tasks "
+                    "where state = 'succeeded' and job_id in %s) "
+                    "select count(*)::text from t "
+                    "where claimed_at < (select min(settled_at) from t)",
+                    &at_once, err) < 0) {
+        return -1;
+    }
+    bench_record(ret, BENCH_SUSPENDED, at_once);
+    return bench_await_silence(bench, bench_agent, 1, err);
+}
