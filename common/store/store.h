@@ -49,18 +49,20 @@ int store_open(const char *url, const char *application, struct store **ret,
                struct err *err);
 void store_close(struct store **store); /* For _cleanup. */
 
-/* Calls fleet.'function' ("claim") with 'request' (one JSON document).
- * Errors: ERR_RETRY: not connected, connection lost, time-out, SQLSTATE 40001,
- *   40P01, 55P03, 57P0x, 57014, 53xxx.  ERR_REJECT: class 22 or 23 (also in
- *   'code'): some value in the request; halve the batch.  ERR_FATAL: wrong
- *   credentials, missing function or permission, FL001, FL002. */
+/* Calls fleet.'function' ("claim") with 'request', one JSON document of
+ * 'request_size' bytes, which need not end with NUL.
+ * Errors: ERR_RETRY: not connected, connection lost, time-out, and what passes
+ *   (SQLSTATE classes 40, 53, 57 and others: sqlstate.c).  ERR_REJECT: class
+ *   22, 23 or 54 (also in 'code'): some value in the request; halve the batch.
+ *   ERR_FATAL: wrong credentials, missing function or permission, FL001,
+ *   FL002. */
 int store_call(struct store *store, const char *function, const char *request,
                size_t request_size, int64_t timeout_ms,
                struct store_reply *reply, struct err *err);
 
 /* One statement of an administrator (migrations): no parameters, rows dropped.
  * begin and commit bracket several; a connection lost in between is ERR_RETRY
- * for the whole. */
+ * for the whole, until commit or rollback. */
 int store_exec(struct store *store, const char *sql, int64_t timeout_ms,
                struct err *err);
 /* One statement whose first column of each row comes back as 'head'. */

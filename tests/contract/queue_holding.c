@@ -113,6 +113,7 @@ test_released_message_comes_again_at_once(void **state)
 {
     struct world *w = *state;
     send_text(w, w->name, "a\tb", 0);
+    usleep(20 * 1000); /* Else sent again is sent in the same ms. */
     struct queue_message m = expect_one(w, w->a, 2000);
     assert_int_equal(end(w->a, RELEASE, &m, 1, 0), 0);
     struct queue_message again = expect_one(w, w->b, w->lease_ms / 2);
@@ -128,6 +129,7 @@ test_release_delay_is_respected(void **state)
 {
     struct world *w = *state;
     send_text(w, w->name, "x", 0);
+    usleep(20 * 1000); /* Else sent again is sent in the same ms. */
     struct queue_message m = expect_one(w, w->a, 2000);
     int64_t from_ms = clock_boot_ms();
     assert_int_equal(end(w->a, RELEASE, &m, 1, 900), 0);

@@ -240,6 +240,7 @@ static void
 test_message_sent_after_a_wake_is_received(void **state)
 {
     struct world *w = *state;
+    expect_none(w, w->a, 0);
     for (int i = 0; i < 20; i++) {
         queue_wake(w->a);
         expect_none(w, w->a, 10000);
@@ -254,6 +255,7 @@ static void
 test_connection_does_other_things_after_a_wake(void **state)
 {
     struct world *w = *state;
+    expect_none(w, w->a, 0);
     queue_wake(w->a);
     expect_none(w, w->a, 10000);
     send_text(w, w->name, "x", 0);
@@ -269,6 +271,7 @@ static void
 test_message_that_met_a_closing_receiver_goes_to_another_at_once(void **state)
 {
     struct world *w = *state;
+    expect_none(w, w->a, 0);
     queue_wake(w->a);
     expect_none(w, w->a, 10000);
     send_text(w, w->name, "x", 0);

@@ -252,6 +252,25 @@ test_oversize_body_of_a_dead_consumer_is_dead_lettered_unread(void **state)
     assert_int_equal(found.in_flight, 0);
 }
 
+/* Fetching it fails, and would for ever. */
+static void
+test_body_too_large_to_fetch_ends_as_dead_letter(void **state)
+{
+    struct world *w = *state;
+    struct queue_message m;
+    int resets = 0;
+    expect_none(w, w->a, 0);
+    add_large(w, 40u * 1024 * 1024);
+    send_text(w, w->name, "after", 0);
+    assert_true(receive_until(w, w->a, 4 * w->lease_ms, &m, &resets));
+    assert_string_equal(m.body, "after");
+    ack(w, w->a, &m);
+    assert_false(receive_until(w, w->a, 2 * w->lease_ms, &m, &resets));
+    struct queue_depth found = depth(w, w->name);
+    assert_int_equal(found.dead, 1);
+    assert_int_equal(found.in_flight, 0);
+}
+
 static void
 test_entry_deleted_while_held_does_no_harm(void **state)
 {
@@ -345,6 +364,7 @@ main(void)
         TEST(test_foreign_entries_are_dead_lettered_and_nothing_stops),
         TEST(test_oversize_body_is_dead_lettered_unread),
         TEST(test_oversize_body_of_a_dead_consumer_is_dead_lettered_unread),
+        TEST(test_body_too_large_to_fetch_ends_as_dead_letter),
         TEST(test_entry_deleted_while_held_does_no_harm),
         TEST(test_key_of_another_type_is_fatal),
         TEST(test_closing_forgets_the_consumer_unless_it_holds_messages),
