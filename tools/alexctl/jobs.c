@@ -183,18 +183,12 @@ print_reason(const struct store_reply *reply, size_t row, struct err *err)
 }
 
 static int
-print_reasons(const struct store_reply *reply, const char *job, struct err *err)
+print_reasons(const struct store_reply *reply, struct json_object *job,
+              const char *state, struct err *err)
 {
-    _cleanup(json_put) struct json_object *head = NULL;
-    const char *state = NULL;
     const char *detail = NULL;
-    if (ctl_head(reply, 0, &head, err) < 0 ||
-        json_string(head, "state", 40, "", &state, err) < 0 ||
-        json_string(head, "detail", 8000, "", &detail, err) < 0) {
+    if (json_string(job, "detail", 8000, "", &detail, err) < 0) {
         return -1;
-    }
-    if (strcmp(state, "unknown") == 0) {
-        return err_set(err, ERR_REJECT, 0, "there is no job %s", job);
     }
     printf("The job is %s%s", state, detail[0] ? ": " : ".\n");
     if (detail[0] != '\0') {
@@ -213,20 +207,27 @@ why(struct ctl *ctl, const void *given, struct err *err)
 {
     const struct options *o = given;
     char job[UUID_SIZE];
+    const char *state = NULL;
     _cleanup(buf_free) struct buf request = {0};
     _cleanup(store_reply_free) struct store_reply reply = {0};
+    _cleanup(json_put) struct json_object *head = NULL;
     if (ctl_job_id(o->job, job, err) < 0) {
         return -1;
     }
     buf_printf(&request, "{\"v\":1,\"job\":\"%s\"}", job);
-    if (ctl_call(ctl, "why", &request, &reply, err) < 0) {
+    if (ctl_call(ctl, "why", &request, &reply, err) < 0 ||
+        ctl_head(&reply, 0, &head, err) < 0 ||
+        json_string(head, "state", 40, "", &state, err) < 0) {
         return -1;
+    }
+    if (strcmp(state, "unknown") == 0) {
+        return err_set(err, ERR_REJECT, 0, "there is no job %s", job);
     }
     if (o->json) {
         ctl_print_items(&reply);
         return CTL_EXIT_OK;
     }
-    return print_reasons(&reply, job, err) < 0 ? -1 : CTL_EXIT_OK;
+    return print_reasons(&reply, head, state, err) < 0 ? -1 : CTL_EXIT_OK;
 }
 
 const struct command command_why = {
