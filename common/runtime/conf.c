@@ -1,7 +1,6 @@
 #include "runtime/conf.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/conf.h"
@@ -16,8 +15,9 @@ static const struct conf_row rows[] = {
      "database with the engine: postgres://user:password@host:5432/alex"},
     {CONF_SECRET, "ALEX_QUEUE_URL", FIELD(queue_url), NULL, 1, 4096,
      "broker of the doorbells: redis://user:password@host:6379/0"},
-    {CONF_STR, "ALEX_LLM_URL", FIELD(llm_url), "offline:", 1, 4096,
-     "language model; offline: is none, every analysis is complete without"},
+    {CONF_CHOICE, "ALEX_LLM_URL", FIELD(llm_url), "offline:", 0, 0,
+     "language model; offline: is none, every analysis is complete without",
+     "offline:"},
     {CONF_INT, "ALEX_CONCURRENCY", FIELD(concurrency), "8", 1, 256,
      "handler processes: tasks that compute at the same time"},
     {CONF_INT, "ALEX_IN_FLIGHT", FIELD(in_flight), "1000", 1, 4000,
@@ -42,18 +42,7 @@ static const struct conf_row rows[] = {
 int
 worker_conf_load(struct worker_conf *ret, struct err *err)
 {
-    struct worker_conf conf = {0};
-
-    if (conf_load(rows, ARRAY_COUNT(rows), &conf, err) != 0) {
-        return -1;
-    }
-    if (strcmp(conf.llm_url, "offline:") != 0) {
-        return err_set(err, ERR_FATAL, 78,
-                       "ALEX_LLM_URL: this version only has offline: (no "
-                       "language model); unset it");
-    }
-    *ret = conf;
-    return 0;
+    return conf_load(rows, ARRAY_COUNT(rows), ret, err);
 }
 
 void

@@ -34,6 +34,7 @@ engine_head(const struct store_row *row, struct json_object **ret,
     struct json_object *head = NULL;
 
     if (json_parse(row->head, row->head_size, "engine's reply", &head, err)) {
+        err->kind = ERR_FATAL; /* Not the input's fault, as REJECT would say. */
         return -1;
     }
     if (!json_object_is_type(head, json_type_object)) {

@@ -27,6 +27,7 @@ int engine_call(struct supervisor *sup, struct store *store,
 /* Opens a request: {"v":1. */
 void engine_begin(struct buf *request);
 
-/* Decodes the head of a row. */
+/* Decodes the head of a row.
+ * Errors: ERR_FATAL: the engine is not the one we were built for. */
 int engine_head(const struct store_row *row, struct json_object **ret,
                 struct err *err);

@@ -48,7 +48,8 @@ take_answer_head(struct pages *pages, struct json_object *head, struct err *err)
         json_int_required(head, "ordinal", 0, UINT32_MAX, &ordinal, err) ||
         json_string_required(head, "sha256", DIGEST_SHA256_SIZE - 1, &sha256,
                              err)) {
-        return -1;
+        err->kind = ERR_FATAL;
+        return err_wrap(err, "read's row");
     }
     if (from > 0 && ordinal == pages->ordinal) {
         return 0;
@@ -104,10 +105,13 @@ read_pages(struct supervisor *sup, struct store *store, struct pages *pages,
     buf_json_int(&request, from);
     buf_json_end(&request);
     if (engine_call(sup, store, ENGINE_READ, &request, sup->conf.lease_ms / 3,
-                    &reply, &head, err) ||
-        json_string_required(head, "verdict", 64, &verdict, err) ||
-        json_int(head, "next", 0, INT64_MAX, -1, &next, err)) {
+                    &reply, &head, err)) {
         return -1;
+    }
+    if (json_string_required(head, "verdict", 64, &verdict, err) ||
+        json_int(head, "next", 0, INT64_MAX, -1, &next, err)) {
+        err->kind = ERR_FATAL;
+        return err_wrap(err, "read's reply");
     }
     if (strcmp(verdict, "ok") != 0) {
         return err_set(err, ERR_LOST, 0, "read answered %s", verdict);

@@ -19,7 +19,7 @@ struct runs {
     struct handlers *handlers;
     struct asks *asks;
     struct run_list lists[RUN_STAGES]; /* By stage; RUN_LEFT stays empty. */
-    struct run_ask *starting;              /* While asks_start() is called. */
+    struct run_ask *starting;          /* While asks_start() is called. */
     size_t parked_bytes;
     int64_t next_deadline_ms; /* No run has an earlier one. */
     int64_t rate_since_ms;    /* Throughput is counted from here. */

@@ -62,7 +62,7 @@ fail(const struct worker *worker, int code, const struct err *err)
 static int
 mode_check(const struct worker *worker)
 {
-    struct worker_conf conf;
+    static struct worker_conf conf; /* Its strings live on, too. */
     struct err err = {0};
 
     if (worker_conf_load(&conf, &err) ||
@@ -81,7 +81,7 @@ static int
 mode_work(const struct worker *worker)
 {
     char service[96];
-    struct worker_conf conf;
+    static struct worker_conf conf; /* Its strings live on, too. */
     struct err err = {0};
 
     snprintf(service, sizeof(service), "alex-%s", worker->name);

@@ -3,6 +3,9 @@
 
 #include "runtime/conf.h"
 
+/* Outside of any function: its strings live as long as the process. */
+struct worker_conf conf;
+
 static void
 set_urls(void)
 {
@@ -14,7 +17,6 @@ set_urls(void)
 static void
 test_urls_alone_are_enough(void **state)
 {
-    struct worker_conf conf = {0};
     struct err err = {0};
 
     (void)state;
@@ -40,22 +42,21 @@ test_bad_value_is_refused_naming_the_variable(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
-        struct worker_conf conf = {0};
+        struct worker_conf none = {0};
         struct err err = {0};
         set_urls();
         setenv(bad[i][0], bad[i][1], 1);
-        assert_int_equal(worker_conf_load(&conf, &err), -1);
+        assert_int_equal(worker_conf_load(&none, &err), -1);
         assert_int_equal(err.kind, ERR_FATAL);
         assert_int_equal(err.code, 78);
         assert_non_null(strstr(err.text, bad[i][0]));
-        assert_null(conf.store_url);
+        assert_null(none.store_url);
     }
 }
 
 static void
 test_missing_url_is_refused(void **state)
 {
-    struct worker_conf conf = {0};
     struct err err = {0};
 
     (void)state;
@@ -68,7 +69,6 @@ test_missing_url_is_refused(void **state)
 static void
 test_urls_are_gone_from_the_environment_once_loaded(void **state)
 {
-    struct worker_conf conf = {0};
     struct err err = {0};
 
     (void)state;
@@ -82,7 +82,6 @@ test_urls_are_gone_from_the_environment_once_loaded(void **state)
 static void
 test_print_does_not_show_a_password(void **state)
 {
-    struct worker_conf conf = {0};
     struct err err = {0};
     char *text = NULL;
     size_t size = 0;
