@@ -3,8 +3,15 @@
 
 #include "runtime/conf.h"
 
-/* Outside of any function: its strings live as long as the process. */
-struct worker_conf conf;
+/* A process keeps them for ever; these tests load them again and again. */
+static void
+forget(struct worker_conf *conf)
+{
+    free(conf->store_url);
+    free(conf->queue_url);
+    free(conf->llm_url);
+    free(conf->http_bind);
+}
 
 static void
 set_urls(void)
@@ -17,6 +24,7 @@ set_urls(void)
 static void
 test_urls_alone_are_enough(void **state)
 {
+    _cleanup(forget) struct worker_conf conf = {0};
     struct err err = {0};
 
     (void)state;
@@ -42,21 +50,22 @@ test_bad_value_is_refused_naming_the_variable(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
-        struct worker_conf none = {0};
+        struct worker_conf conf = {0};
         struct err err = {0};
         set_urls();
         setenv(bad[i][0], bad[i][1], 1);
-        assert_int_equal(worker_conf_load(&none, &err), -1);
+        assert_int_equal(worker_conf_load(&conf, &err), -1);
         assert_int_equal(err.kind, ERR_FATAL);
         assert_int_equal(err.code, 78);
         assert_non_null(strstr(err.text, bad[i][0]));
-        assert_null(none.store_url);
+        assert_null(conf.store_url);
     }
 }
 
 static void
 test_missing_url_is_refused(void **state)
 {
+    _cleanup(forget) struct worker_conf conf = {0};
     struct err err = {0};
 
     (void)state;
@@ -69,6 +78,7 @@ test_missing_url_is_refused(void **state)
 static void
 test_urls_are_gone_from_the_environment_once_loaded(void **state)
 {
+    _cleanup(forget) struct worker_conf conf = {0};
     struct err err = {0};
 
     (void)state;
@@ -82,6 +92,7 @@ test_urls_are_gone_from_the_environment_once_loaded(void **state)
 static void
 test_print_does_not_show_a_password(void **state)
 {
+    _cleanup(forget) struct worker_conf conf = {0};
     struct err err = {0};
     char *text = NULL;
     size_t size = 0;
