@@ -68,7 +68,7 @@ int
 portfolio_decode_symbol(struct json_object *object, struct arena *mem,
                         const char **ret, struct err *err)
 {
-    const char *text = NULL;
+    const char *text = "";
 
     if (portfolio_decode_text(object, "symbol", PORTFOLIO_SYMBOL_CHARS, "", mem,
                               &text, err)) {
