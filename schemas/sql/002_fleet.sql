@@ -34,17 +34,18 @@ create index if not exists jobs_created_at
 
 create schema if not exists fleet;
 
--- No foreign keys here: they cost a fifth of the throughput, and fleet.fsck
--- says what they would have said.  fillfactor 50 keeps updates heap-only.
+-- No foreign keys and checks here: they cost a fifth of the throughput, and
+-- fleet.fsck says what they would have said.  fillfactor 50 keeps updates
+-- heap-only.
 
 create table if not exists fleet.runs (
     job_id uuid primary key,
     root_task uuid not null,
     generation integer not null default 1,
-    state text not null default 'open'
-        check (state in ('open', 'completed', 'failed', 'cancelled')),
-    open integer not null check (open >= 0),   -- tasks not yet terminal
+    state text not null default 'open',  -- open completed failed cancelled
+    open integer not null,               -- tasks not yet terminal
     bad integer not null default 0,  -- required ones that ended without success
+    payload_bytes integer not null default 0,  -- of results for its jobs row
     snapshot boolean not null default true,  -- the root task wants a portfolio
     trace text,
     deadline_at timestamptz not null,
@@ -60,6 +61,7 @@ create table if not exists fleet.tasks (
     id uuid primary key,            -- uuid_v5(job_id, node)
     job_id uuid not null,
     parent uuid,                    -- the task that planned it; null: the root
+    generation integer not null default 1,   -- of its run, when last opened
     node text not null,
     agent text not null,
     needs text[] not null default '{}',      -- nodes
@@ -67,10 +69,7 @@ create table if not exists fleet.tasks (
     unmet integer not null default 0,
     required boolean not null default true,
     params jsonb not null default '{}',
-    state text not null
-        check (state in ('blocked', 'ready', 'leased', 'retry_wait',
-                         'succeeded', 'dead', 'quarantined', 'cancelled',
-                         'skipped')),
+    state text not null,            -- see README.md
     fence bigint not null default 0,          -- raised by every claim
     settled_fence bigint not null default 0,  -- of the last applied outcome
     nonce uuid,                               -- of the claim that holds it
@@ -104,7 +103,6 @@ create table if not exists fleet.results (
     task_id uuid primary key,
     job_id uuid not null,
     fence bigint not null,
-    payload_bytes integer not null,  -- of the columns of jobs it will fill
     output jsonb not null
 );
 
@@ -151,6 +149,16 @@ begin
             error jsonb,
             usage jsonb,
             output jsonb
+        );
+    end if;
+    -- A task that has just changed its state.
+    if to_regtype('fleet.move') is null then
+        create type fleet.move as (
+            id uuid,
+            job_id uuid,
+            feeds uuid[],
+            required boolean,
+            state text
         );
     end if;
 end $$;

@@ -1,18 +1,18 @@
 -- What follows when tasks have ended: for settle, reap and cancel.
 
--- 'moved': tasks as they are now, those that ended among them; 'added': the job
+-- 'moved': tasks and their new states, those that ended among them; 'added': the job
 -- of each task that was planned.  The caller holds the locks of their runs, and
 -- nobody changes a blocked task without that lock.
 --
 -- Counters move only here, and only by transitions the caller or this function
 -- has just made; each statement sees the one before.
-create or replace function fleet.advance(moved fleet.tasks[], added uuid[])
+create or replace function fleet.advance(moved fleet.move[], added uuid[])
 returns void language plpgsql as $$
 #variable_conflict use_column
 declare
     now constant timestamptz := clock_timestamp();
     most constant integer := 1000000;
-    skipped fleet.tasks[] := '{}';
+    skipped fleet.move[] := '{}';
     ended uuid[];
 begin
     -- Whatever needs a required task that failed will never run.
@@ -33,14 +33,13 @@ begin
             set state = 'skipped', since = now
             from below b
             where t.id = b.id and t.state = 'blocked'
-            returning t
+            returning t.*
         ), event as (
             insert into fleet.events (job_id, task_id, generation, kind, fence)
-            select (s.t).job_id, (s.t).id, r.generation, 'skipped', (s.t).fence
-            from skip s
-            join fleet.runs r on r.job_id = (s.t).job_id
+            select job_id, id, generation, 'skipped', fence from skip
         )
-        select coalesce(array_agg(t), '{}') into skipped from skip;
+        select array_agg(row(id, job_id, feeds, required, state)::fleet.move)
+        into skipped from skip;
     end if;
 
     -- An optional task that failed counts as met.
@@ -62,13 +61,11 @@ begin
                 rung_at = now, rings = 0
             from met m
             where t.id = m.id and t.state = 'blocked'
-            returning t.job_id, t.id, t.state, t.fence
+            returning t.*
         )
         insert into fleet.events (job_id, task_id, generation, kind, fence)
-        select f.job_id, f.id, r.generation, 'ready', f.fence
-        from freed f
-        join fleet.runs r on r.job_id = f.job_id
-        where f.state = 'ready';
+        select job_id, id, generation, 'ready', fence
+        from freed where state = 'ready';
     end if;
 
     with delta as (
@@ -110,71 +107,82 @@ begin
     end if;
 end $$;
 
--- Writes how jobs ended to upstream's table: one update a job, with all results.
+-- Writes how jobs ended to upstream's table: one update a job, with all results,
+-- how each agent fared, and, for people, what the first dead branch died of.
 create or replace function fleet.publish(ids uuid[])
 returns void language plpgsql as $$
 #variable_conflict use_column
 begin
+    with fared as (
+        select t.job_id, string_agg(fleet.agent_text(t), ',') as agents,
+               (array_agg(fleet.death_text(t) order by t.since, t.node)
+                    filter (where t.required
+                            and t.state in ('dead', 'quarantined'))) as deaths
+        from fleet.tasks t
+        where t.job_id = any(ids)
+        group by t.job_id
+    )
     update public.jobs j
     set status = case when r.state = 'completed' then 'completed'
                       else 'failed' end,
         completed_at = clock_timestamp(),
-        error_message = case r.state when 'cancelled' then 'cancelled by user'
-                                     when 'failed' then t.error end,
-        report_payload = coalesce(p.report, j.report_payload),
-        charts_payload = coalesce(p.charts, j.charts_payload),
-        retirement_payload = coalesce(p.retirement, j.retirement_payload),
-        summary_payload = coalesce(p.summary, '{}')
-                          || jsonb_build_object('agents', t.agents)
-    from fleet.runs r
-    cross join lateral fleet.agents(r.job_id) t
+        error_message = case r.state
+            when 'completed' then null
+            when 'cancelled' then 'cancelled by user'
+            else f.deaths[1] || case when cardinality(f.deaths) > 1
+                then format(' (and %s more)', cardinality(f.deaths) - 1)
+                else '' end end,
+        report_payload = coalesce(p.of -> 'report_payload', j.report_payload),
+        charts_payload = coalesce(p.of -> 'charts_payload', j.charts_payload),
+        retirement_payload = coalesce(p.of -> 'retirement_payload',
+                                      j.retirement_payload),
+        summary_payload = case when p.of ? 'summary_payload'
+            then p.of -> 'summary_payload' || a.agents else a.agents end
+    from fared f
+    join fleet.runs r on r.job_id = f.job_id
+    cross join lateral (
+        select ('{"agents":{' || case when octet_length(f.agents) <= 8000
+            then f.agents else fleet.worst_agents(f.job_id) end || '}}')::jsonb
+            as agents) a
     left join lateral (
-        select (array_agg(s.output -> 'report_payload') filter (
-                    where s.output ? 'report_payload'))[1] as report,
-               (array_agg(s.output -> 'charts_payload') filter (
-                    where s.output ? 'charts_payload'))[1] as charts,
-               (array_agg(s.output -> 'retirement_payload') filter (
-                    where s.output ? 'retirement_payload'))[1] as retirement,
-               (array_agg(s.output -> 'summary_payload') filter (
-                    where s.output ? 'summary_payload'))[1] as summary
-        from (select s.output
-              from fleet.tasks t
-              join fleet.results s on s.task_id = t.id
-              where t.job_id = r.job_id and s.payload_bytes > 0
-              order by t.since desc) s) p on true
-    where r.job_id = any(ids) and j.id = r.job_id;
+        select jsonb_object_agg(e.key, e.value order by t.since) as of
+        from fleet.tasks t
+        join fleet.results s on s.task_id = t.id
+        cross join lateral jsonb_each(s.output) as e
+        where t.job_id = r.job_id and r.payload_bytes > 0
+          and e.key like '%\_payload') p on true
+    where j.id = f.job_id;
 end $$;
 
--- How each agent of a job fared, those in trouble first, within 8 KB; and, for
--- people, what the first dead branch died of.
-create or replace function fleet.agents(job uuid)
-returns table (agents jsonb, error text) language plpgsql stable rows 1 as $$
+create or replace function fleet.agent_text(task fleet.tasks)
+returns text language sql stable as $$
+    select '"' || task.node || '":{"agent":"' || task.agent || '","state":"'
+        || task.state || '","attempts":' || task.failures + task.crashes
+        + task.losses + (task.state = 'succeeded')::int || ',"ms":'
+        || coalesce(round(date_part('epoch', task.since - task.claimed_at)
+                          * 1000)::text, 'null')
+        || ',"error":' || coalesce(
+            to_json(left(task.error ->> 'text', 200))::text, 'null') || '}'
+$$;
+
+create or replace function fleet.death_text(task fleet.tasks)
+returns text language sql stable as $$
+    select format('%s (%s) died: %s: %s', task.agent, task.node,
+                  coalesce(task.error ->> 'class', 'unknown'),
+                  left(task.error ->> 'text', 500))
+$$;
+
+-- The agents in trouble, then others, as far as 8 KB go.
+create or replace function fleet.worst_agents(job uuid)
+returns text language plpgsql stable as $$
 #variable_conflict use_column
 begin
-    return query
-    select coalesce(jsonb_object_agg(node, agent)
-                    filter (where upto <= 8000), '{}'),
-           (array_agg(death order by since, node)
-                filter (where death is not null))[1]
-           || case when count(death) > 1
-                   then format(' (and %s more)', count(death) - 1) else '' end
-    from (
-        select node, since, agent, death,
-               sum(octet_length(node) + octet_length(agent::text) + 6) over (
-                   order by agent ->> 'state' = 'succeeded', since, node)
-                   as upto
-        from (
-            select t.node, t.since,
-                   jsonb_build_object(
-                       'agent', t.agent, 'state', t.state,
-                       'attempts', t.failures + t.crashes + t.losses
-                           + (t.state = 'succeeded')::int,
-                       'ms', round(extract(epoch from
-                                           t.since - t.claimed_at) * 1000),
-                       'error', left(t.error ->> 'text', 200)) as agent,
-                   case when t.required and t.state in ('dead', 'quarantined')
-                        then format('%s (%s) died: %s: %s', t.agent, t.node,
-                                    coalesce(t.error ->> 'class', 'unknown'),
-                                    left(t.error ->> 'text', 500)) end as death
-            from fleet.tasks t where t.job_id = job) x) y;
+    return (
+        select string_agg(agent, ',')
+        from (select fleet.agent_text(t) as agent,
+                     sum(octet_length(fleet.agent_text(t)) + 1) over (
+                         order by t.state = 'succeeded', t.since, t.node)
+                         as upto
+              from fleet.tasks t where t.job_id = job) a
+        where upto <= 8000);
 end $$;

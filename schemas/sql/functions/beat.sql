@@ -4,7 +4,7 @@
 -- Locks tasks, and only free ones: a held task whose row is locked is being
 -- settled or cancelled, and answers ok.
 create or replace function fleet.beat(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -25,8 +25,8 @@ declare
     held_fence bigint[];
     held_progress jsonb[];
     flight uuid[];
-    replies jsonb[];
-    returned jsonb[];
+    replies text[];
+    returned text[];
 begin
     perform fleet.require('beat', request, shape);
     owner_id := request ->> 'owner';
@@ -66,7 +66,7 @@ begin
             when t.id is null then 'lost'
             when r.state <> 'open' or r.deadline_at <= now then 'cancel'
             else 'ok' end,
-        'watched', coalesce(r.watched_until > now, false)))
+        'watched', coalesce(r.watched_until > now, false))::text)
     into replies
     from held h
     left join fleet.tasks t
@@ -79,7 +79,7 @@ begin
         'wake_ms', fleet.wake(case when held_task is null then 60000
                                    else (request ->> 'lease_ms')::bigint end),
         'returned', coalesce(cardinality(returned), 0),
-        'ring', coalesce(to_jsonb(returned), '[]')), null::text;
+        'ring', coalesce(returned::jsonb[], '{}'))::text, null::text;
     return query select u.h, null::text from unnest(replies) as u(h);
 end $$;
 
@@ -90,10 +90,10 @@ end $$;
 -- beat, or for its lease to end.
 create or replace function fleet.hand_back(
     owner_id uuid, held_task uuid[], held_fence bigint[], flight uuid[])
-returns jsonb[] language plpgsql as $$
+returns text[] language plpgsql as $$
 declare
     now constant timestamptz := clock_timestamp();
-    bells jsonb[];
+    bells text[];
 begin
     with lost as materialized (
         select t.id
@@ -114,9 +114,8 @@ begin
         returning t
     ), event as (
         insert into fleet.events (job_id, task_id, generation, kind, fence)
-        select (b.t).job_id, (b.t).id, r.generation, 'returned', (b.t).fence
-        from back b
-        join fleet.runs r on r.job_id = (b.t).job_id
+        select (t).job_id, (t).id, (t).generation, 'returned', (t).fence
+        from back
     )
     select array_agg(fleet.bell(b.t, r.trace)) into bells
     from back b

@@ -1,7 +1,7 @@
 -- Cancels a job: see README.md.  Leased tasks end when their worker hears of it
 -- by its next beat, or when their lease ends.
 create or replace function fleet.cancel(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -14,7 +14,7 @@ declare
     shape constant jsonb := '{"job": "uuid", "by": "text 1 255"}';
     one uuid;
     run fleet.runs;
-    moved fleet.tasks[];
+    moved fleet.move[];
     left_over integer;
 begin
     perform fleet.require('cancel', request, shape);
@@ -26,7 +26,7 @@ begin
             'wake_ms', fleet.wake(60000), 'left', 0, 'verdict',
             case when run.job_id is not null
                    or exists (select from public.jobs where id = one)
-                 then 'already' else 'unknown' end), null::text;
+                 then 'already' else 'unknown' end)::text, null::text;
         return;
     end if;
 
@@ -38,13 +38,13 @@ begin
         set state = 'cancelled', since = clock_timestamp()
         where t.job_id = one
           and t.state in ('blocked', 'ready', 'retry_wait')
-        returning t
+        returning t.*
     ), event as (
         insert into fleet.events (job_id, task_id, generation, kind, fence)
-        select one, (e.t).id, run.generation, 'cancelled', (e.t).fence
-        from ended e
+        select one, id, generation, 'cancelled', fence from ended
     )
-    select array_agg(t) into moved from ended;
+    select array_agg(row(id, job_id, feeds, required, state)::fleet.move)
+    into moved from ended;
     if moved is not null then
         perform fleet.advance(moved, '{}');
     end if;
@@ -53,5 +53,5 @@ begin
     select count(*) into left_over from fleet.tasks
     where job_id = one and state = 'leased';
     return query select jsonb_build_object('wake_ms', fleet.wake(60000),
-        'verdict', 'cancelled', 'left', left_over), null::text;
+        'verdict', 'cancelled', 'left', left_over)::text, null::text;
 end $$;

@@ -4,7 +4,7 @@
 -- No lock: an answer is right for its request whoever bought it, so an answer
 -- stored while the lease changes hands does no harm.
 create or replace function fleet.checkpoint(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -30,12 +30,12 @@ begin
     order by 1, 2, 3
     on conflict do nothing;
 
-    return query select jsonb_build_object('wake_ms', fleet.wake(60000)),
+    return query select jsonb_build_object('wake_ms', fleet.wake(60000))::text,
                         null::text;
     return query
     select jsonb_build_object(
                'task', i.task, 'ordinal', i.ordinal, 'verdict',
-               case when t.id is null then 'lost' else 'applied' end),
+               case when t.id is null then 'lost' else 'applied' end)::text,
            case when t.id is not null and c.answer <> i.answer
                 then c.answer end
     from (select * from jsonb_to_recordset(request -> 'items') as i(

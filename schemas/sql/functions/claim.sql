@@ -5,7 +5,7 @@
 -- deadline or cancelled, a tenth lost lease) needs the run's lock: that is left
 -- to reap, and wake_ms 0 asks for it.
 create or replace function fleet.claim(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -18,25 +18,23 @@ declare
     shape constant jsonb := '{"owner": "uuid", "agent": "name",
         "lease_ms": "int 1000 3600000", "bells": [0, 100, {"n": "uuid",
         "job": "uuid", "task?": "uuid", "intake?": "bool"}]}';
-    now constant timestamptz := clock_timestamp();
+    most constant integer := 100;
+    most_bytes constant integer := 262144;
     owner_id uuid;
     my_agent text;
-    lease interval;
+    lease_ms integer;
     bell_n uuid[];
     bell_job uuid[];
     bell_task uuid[];
     bell_intake boolean[];
     bells integer;
-    most constant integer := 100;
-    taken fleet.tasks[];
-    wants_snapshot boolean;
-    replies jsonb[];
-    stuck boolean := false;
+    mine record;
+    rest record;
 begin
     begin
         owner_id := request ->> 'owner';
         my_agent := request ->> 'agent';
-        lease := (request ->> 'lease_ms')::integer * interval '1 ms';
+        lease_ms := request ->> 'lease_ms';
         select array_agg((b ->> 'n')::uuid), array_agg((b ->> 'job')::uuid),
                array_agg((b ->> 'task')::uuid),
                array_agg(coalesce((b -> 'intake')::boolean, false)), count(*)
@@ -46,8 +44,9 @@ begin
         perform fleet.refuse('claim', request, shape);
     end;
     if request -> 'v' is distinct from '1' or owner_id is null
-        or my_agent is null or lease is null or request -> 'bells' is null
-        or lease not between interval '1 s' and interval '1 h' or bells > most
+        or my_agent is null or coalesce(lease_ms, 0) not between 1000
+                                                         and 3600000
+        or request -> 'bells' is null or bells > most
         or array_position(bell_n, null) > 0
         or array_position(bell_job, null) > 0 then
         perform fleet.refuse('claim', request, shape);
@@ -59,143 +58,175 @@ begin
     -- committed durably later, as settle does, makes this durable before it.
     perform set_config('synchronous_commit', 'off', true);
 
-    for pass in 1 .. 2 loop
-        with bell as materialized (
-            select b.n, b.ord, b.job, r.snapshot,
-                   coalesce(b.task, r.root_task) as task
-            from (select *
-                  from (select * from unnest(bell_n, bell_job, bell_task,
-                                             bell_intake) with ordinality
-                        limit most) as u(n, job, task, intake, ord)
-                  limit most) b
-            join fleet.runs r on r.job_id = b.job
-            where not b.intake and r.state = 'open' and r.deadline_at > now
-        ), free as materialized (
-            select t.id, b.n, b.ord, b.snapshot, t.state,
-                   t.state = 'leased' and t.nonce = b.n as again
-            from bell b
-            join fleet.tasks t on t.id = b.task
-            where t.job_id = b.job and t.agent = my_agent
-              and (t.state = 'ready'
-                   or t.state = 'retry_wait' and t.next_run_at <= now
-                   or t.state = 'leased'
-                      and (t.nonce = b.n and t.lease_owner = owner_id
-                           or t.lease_until <= now and t.losses < 9))
-              and exists (select from public.jobs j where j.id = t.job_id)
-            for no key update of t skip locked
-        ), pick as (
-            select distinct on (id) * from free order by id, again desc, ord
-        ), mine as (
-            update fleet.tasks t
-            set state = 'leased', nonce = p.n, lease_owner = owner_id,
-                lease_until = now + lease, claimed_at = now, since = now,
-                fence = t.fence + (not p.again)::int,
-                losses = t.losses + (p.state = 'leased' and not p.again)::int,
-                next_run_at = null, progress = null
-            from pick p
-            where t.id = p.id
-            returning t, p.state, p.again,
-                      p.snapshot and t.parent is null as snapshot
-        ), event as (
-            insert into fleet.events
-                (at, job_id, task_id, generation, kind, fence, note)
-            select now, (m.t).job_id, (m.t).id, r.generation, e.kind, e.fence,
-                   e.note
-            from mine m
-            join fleet.runs r on r.job_id = (m.t).job_id
-            cross join lateral (
-                select 'lost' as kind, (m.t).fence - 1 as fence, null as note
-                where m.state = 'leased'
-                union all
-                select 'claimed', (m.t).fence, owner_id::text) e
-            where not m.again
-        ), started as (
-            update public.jobs j
-            set status = 'running', started_at = now
-            from mine m
-            where j.id = (m.t).job_id and (m.t).parent is null
-              and (m.t).fence = 1 and not m.again
-        )
-        select array_agg(t), bool_or(snapshot)
-        into taken, wants_snapshot
-        from mine;
-        exit when pass = 2 or coalesce(cardinality(taken), 0) = bells;
-        exit when fleet.adopt(array(
+    select * into mine from fleet.take(owner_id, my_agent, lease_ms, bell_n,
+                                       bell_job, bell_task, bell_intake);
+    if mine.count < bells and fleet.adopt(array(
             select job from unnest(bell_job) as u(job)
             except select job_id from fleet.runs
-                   where job_id = any(bell_job))) = 0;
-    end loop;
-
-    if wants_snapshot then
-        insert into fleet.inputs (job_id, snapshot)
-        select t.job_id, fleet.snapshot(t.job_id)
-        from unnest(taken) t
-        join fleet.runs r on r.job_id = t.job_id
-        where t.parent is null and r.snapshot
-          and not exists (select from fleet.inputs i
-                          where i.job_id = t.job_id)
-        on conflict do nothing;
+                   where job_id = any(bell_job))) > 0 then
+        select * into mine from fleet.take(owner_id, my_agent, lease_ms, bell_n,
+                                           bell_job, bell_task, bell_intake);
     end if;
-
-    if coalesce(cardinality(taken), 0) < bells then
-        select array_agg(v.head), coalesce(bool_or(v.stuck), false)
-        into replies, stuck
+    if mine.count < bells then
+        select array_agg(v.head) as heads, bool_or(v.stuck) as stuck into rest
         from fleet.verdicts(bell_n, bell_job, bell_task, bell_intake, my_agent,
-                            taken) v;
+                            coalesce(mine.nonces, '{}')) v;
+    else
+        select null::text[] as heads, false as stuck into rest;
     end if;
 
-    return query select jsonb_build_object('wake_ms', fleet.wake(case
-        when stuck then 0
-        when taken is not null then (request ->> 'lease_ms')::bigint
-        else 60000 end)), null::text;
-    return query select u.h, null::text from unnest(replies) as u(h);
     return query
-    with run as materialized (
-        select (u.t).*, r.trace, r.deadline_at, r.watched_until,
-               fleet.input_text(u.t, j, i.snapshot) as input
-        from (select t from unnest(taken) t limit most) u(t)
-        join fleet.runs r on r.job_id = (u.t).job_id
-        join public.jobs j on j.id = (u.t).job_id
-        left join fleet.inputs i on i.job_id = (u.t).job_id
-    ), answer as materialized (
-        select r.id, c.*,
-               sum(octet_length(c.answer) + 200) over (
-                   order by c.task_id, c.ordinal, c.sha256) as upto
-        from run r
-        join fleet.checkpoints c on c.task_id = r.id
-        where r.fence > 1
-    ), line as (
-        select id, -1 as ordinal, '' as sha256,
-               jsonb_build_object(
-                   'n', nonce, 'verdict', 'run', 'job', job_id, 'task', id,
-                   'node', node, 'fence', fence,
-                   'attempt', 1 + failures + crashes + losses,
-                   'alone', losses >= 2, 'trace', trace,
-                   'deadline_ms', fleet.ms_until(deadline_at),
-                   'lease_ms', request -> 'lease_ms',
-                   'watched', coalesce(watched_until > now, false),
-                   'input_bytes', octet_length(input),
-                   'checkpoints', (select count(*) from answer a
-                                   where a.id = run.id)) as head,
-               case when sum(octet_length(input)) over (order by id) <= 262144
-                    then input end as body
-        from run
+    select '{"wake_ms":' || coalesce(fleet.wake(case
+               when rest.stuck then 0
+               when mine.count > 0 then lease_ms else 60000 end)::text, 'null')
+           || '}', null::text
+    union all
+    select h, null from unnest(rest.heads) as u(h);
+    if mine.bytes <= most_bytes then
+        return query select u.h, u.b
+            from unnest(mine.heads, mine.bodies) as u(h, b);
+    else
+        return query select u.h,
+            case when sum(octet_length(u.b)) over (order by ord) <= most_bytes
+                 then u.b end
+            from unnest(mine.heads, mine.bodies) with ordinality
+                as u(h, b, ord);
+    end if;
+    if mine.again then
+        return query select a.head, a.body from fleet.stored(mine.nonces,
+            mine.ids) a;
+    end if;
+end $$;
+
+-- Leases what can be leased now.  One statement, that carries narrow rows.
+create or replace function fleet.take(
+    owner_id uuid, my_agent text, lease_ms integer, bell_n uuid[],
+    bell_job uuid[], bell_task uuid[], bell_intake boolean[])
+returns table (count bigint, heads text[], bodies text[], bytes bigint,
+               nonces uuid[], ids uuid[], again boolean)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+    now constant timestamptz := clock_timestamp();
+    most constant integer := 100;
+begin
+    return query
+    with free as materialized (
+        -- 'is not distinct from' is = without the index on job_id, by which a
+        -- plan made on an empty table would look for the task.
+        select t.id, b.n, b.ord, t.state = 'leased' as lost,
+               t.state = 'leased' and t.nonce = b.n as again,
+               r.trace, r.deadline_at, r.watched_until,
+               r.snapshot and t.parent is null as takes_snapshot,
+               j.clerk_user_id, j.job_type, j.request_payload
+        from (select *
+              from (select * from unnest(bell_n, bell_job, bell_task,
+                                         bell_intake) with ordinality
+                    limit most) as u(n, job, task, intake, ord)
+              limit most) b
+        join fleet.runs r on r.job_id = b.job
+        join public.jobs j on j.id = b.job
+        join fleet.tasks t on t.id = coalesce(b.task, r.root_task)
+        where not b.intake and r.state = 'open' and r.deadline_at > now
+          and t.job_id is not distinct from b.job and t.agent = my_agent
+          and (t.state = 'ready'
+               or t.state = 'retry_wait' and t.next_run_at <= now
+               or t.state = 'leased'
+                  and (t.nonce = b.n and t.lease_owner = owner_id
+                       or t.lease_until <= now and t.losses < 9))
+        for no key update of t skip locked
+    ), pick as (
+        select distinct on (id) * from free order by id, again desc, ord
+    ), lease as (
+        update fleet.tasks t
+        set state = 'leased', nonce = p.n, lease_owner = owner_id,
+            lease_until = now + lease_ms * interval '1 ms',
+            claimed_at = now, since = now,
+            fence = t.fence + (not p.again)::int,
+            losses = t.losses + (p.lost and not p.again)::int,
+            next_run_at = null, progress = null
+        from pick p
+        where t.id = p.id
+        returning t.id, t.job_id, t.nonce, t.generation, t.fence,
+            t.parent is null and t.fence = 1 and not p.again as starts,
+            not p.again as new, p.lost, p.takes_snapshot,
+            '{"n":"' || t.nonce || '","verdict":"run","job":"' || t.job_id
+                || '","task":"' || t.id || '","node":"' || t.node
+                || '","fence":' || t.fence || ',"attempt":'
+                || 1 + t.failures + t.crashes + t.losses || ',"alone":'
+                || case when t.losses >= 2 then 'true' else 'false' end
+                || ',"trace":' || coalesce('"' || p.trace || '"', 'null')
+                || ',"deadline_ms":' || fleet.ms_until(p.deadline_at)
+                || ',"lease_ms":' || lease_ms || ',"watched":'
+                || case when p.watched_until > now then 'true'
+                        else 'false' end as head,
+            fleet.input_head(t, p.clerk_user_id, p.job_type,
+                             p.request_payload) as before,
+            fleet.input_tail(t) as after
+    ), event as (
+        insert into fleet.events
+            (at, job_id, task_id, generation, kind, fence, note)
+        select now, job_id, id, generation, 'claimed', fence, owner_id::text
+        from lease where new
         union all
-        select id, ordinal, sha256,
-               jsonb_build_object('n', nonce, 'ordinal', ordinal,
-                                  'sha256', sha256), answer
-        from answer
-        join (select id, nonce from run) r using (id)
-        where upto <= 262144
+        select now, job_id, id, generation, 'lost', fence - 1, null
+        from lease where new and lost
+    ), started as (
+        update public.jobs j
+        set status = 'running', started_at = now
+        from lease l
+        where j.id = l.job_id and l.starts
+    ), taken as (
+        insert into fleet.inputs (job_id, snapshot)
+        select job_id, fleet.snapshot(job_id)
+        from lease l
+        where takes_snapshot
+          and not exists (select from fleet.inputs i
+                          where i.job_id = l.job_id)
+        on conflict do nothing
+        returning job_id, snapshot
+    ), run as (
+        select l.id, l.nonce, l.head, l.fence,
+               before || coalesce(n.snapshot, i.snapshot, 'null') || after
+                   as input
+        from lease l
+        left join taken n on n.job_id = l.job_id
+        left join fleet.inputs i on i.job_id = l.job_id
     )
-    select l.head, l.body from line l order by id, ordinal, sha256;
+    select count(*),
+           array_agg(head || ',"input_bytes":' || octet_length(input)
+               || ',"checkpoints":' || case when fence = 1 then 0 else (
+                      select count(*) from fleet.checkpoints c
+                      where c.task_id = run.id) end || '}'),
+           array_agg(input), sum(octet_length(input)),
+           array_agg(nonce), array_agg(id), bool_or(fence > 1)
+    from run;
+end $$;
+
+-- The answers stored for tasks, as far as 256 KB go.
+create or replace function fleet.stored(nonces uuid[], ids uuid[])
+returns table (head text, body text) language plpgsql as $$
+#variable_conflict use_column
+declare
+    most constant integer := 100;
+    most_bytes constant integer := 262144;
+begin
+    return query
+    select '{"n":"' || n || '","ordinal":' || ordinal || ',"sha256":"'
+           || sha256 || '"}', answer
+    from (select u.n, c.*, sum(octet_length(c.answer) + 200) over (
+                     order by c.task_id, c.ordinal, c.sha256) as upto
+          from (select * from unnest(nonces, ids) limit most) as u(n, id)
+          join fleet.checkpoints c on c.task_id = u.id) s
+    where upto <= most_bytes
+    order by task_id, ordinal, sha256;
 end $$;
 
 -- What claim answers for the bells it took nothing for.  'stuck': reap has work.
 create or replace function fleet.verdicts(
     bell_n uuid[], bell_job uuid[], bell_task uuid[], bell_intake boolean[],
-    my_agent text, taken fleet.tasks[])
-returns table (head jsonb, stuck boolean)
+    my_agent text, taken uuid[])
+returns table (head text, stuck boolean)
 language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -216,7 +247,7 @@ begin
               limit most) b
         left join fleet.runs r on r.job_id = b.job
         left join fleet.tasks t on t.id = coalesce(b.task, r.root_task)
-                               and t.job_id = b.job
+                               and t.job_id is not distinct from b.job
         left join public.jobs j on j.id = b.job
         cross join lateral (select case
             when r.job_id is null and j.status = 'completed' then 'succeeded'
@@ -229,7 +260,7 @@ begin
             when t.state = 'retry_wait' and t.next_run_at > now
                 and r.state = 'open' and r.deadline_at > now then 'later'
             else 'busy' end) as v(verdict)
-        where b.n <> all(array(select nonce from unnest(taken)))
+        where b.n <> all(taken)
     ), ring as (
         select n, fleet.bell(t, trace) as bell from seen
         where verdict = 'wrong_agent'
@@ -242,18 +273,20 @@ begin
         where fleet.is_terminal(s.verdict)
         limit most_rings
     )
-    select jsonb_build_object('n', s.n, 'verdict', s.verdict)
+    select '{"n":"' || s.n || '","verdict":"' || s.verdict || '"'
            || case
-              when s.verdict = 'later' then jsonb_build_object(
-                  'until_ms', fleet.ms_until((s.t).next_run_at))
-              when s.verdict = 'busy' then jsonb_build_object(
-                  'until_ms', case when s.stuck then 1000
+              when s.verdict = 'later' then
+                  ',"until_ms":' || fleet.ms_until((s.t).next_run_at)
+              when s.verdict = 'busy' then
+                  ',"until_ms":' || case
+                      when s.stuck then 1000
                       when s.held then fleet.ms_until((s.t).lease_until)
-                      else 100 end)
-              when s.verdict in ('blocked', 'unknown') then '{}'
-              else jsonb_build_object('ring', coalesce(
-                  (select jsonb_agg(r.bell) from ring r where r.n = s.n), '[]'))
-              end,
+                      else 100 end
+              when s.verdict in ('blocked', 'unknown') then ''
+              else ',"ring":[' || coalesce((
+                  select string_agg(r.bell, ',') from ring r where r.n = s.n),
+                  '') || ']'
+              end || '}',
            coalesce(s.stuck and not coalesce(s.held, false), false)
     from seen s
     order by s.ord;

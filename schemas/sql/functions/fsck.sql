@@ -1,6 +1,6 @@
 -- Checks what must always be so, and mends what can be: see README.md.
 create or replace function fleet.fsck(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -24,9 +24,9 @@ begin
     end if;
     return query select jsonb_build_object('violations', cardinality(found),
         'repaired', (select count(*) from unnest(found) f
-                     where f <> all(left_over))), null::text;
-    return query select f || jsonb_build_object('repaired',
-                                                f <> all(left_over)), null::text
+                     where f <> all(left_over)))::text, null::text;
+    return query select (f || jsonb_build_object('repaired',
+            f <> all(left_over)))::text, null::text
     from unnest(found) f;
 end $$;
 

@@ -21,32 +21,43 @@ begin
         with given as materialized (
             select job, task, fleet.payload_bytes(output) as bytes
             from (select * from unnest(outcomes) limit 100) o
-            where outcome = 'succeeded' and fleet.payload_bytes(output) > 0
+            where outcome = 'succeeded'
         ), total as (
-            select g.*, coalesce(stored.bytes, 0)
+            select g.task, r.payload_bytes
                 + sum(case when g.bytes > most_bytes then 0 else g.bytes end)
                       over (partition by g.job order by g.task)
                 + case when g.bytes > most_bytes then g.bytes else 0 end as upto
             from given g
-            left join lateral (
-                select sum(s.payload_bytes) as bytes
-                from fleet.tasks t
-                join fleet.results s on s.task_id = t.id
-                where t.job_id = g.job
-                  and t.id not in (select task from given)) stored on true
+            join fleet.runs r on r.job_id = g.job
+            where g.bytes > 0
         )
         select coalesce(jsonb_object_agg(task, jsonb_build_object(
             'class', 'payload_too_large', 'text', format(
-                'the report, charts, projection and summary of a job may have '
-                '%s bytes together; with this result they have %s',
+                'report, charts, projection and summary of a job may have %s '
+                'bytes together; with this result they would have %s',
                 most_bytes, upto))), '{}')
         from total where upto > most_bytes);
+end $$;
+
+create or replace function fleet.count_payloads(
+    outcomes fleet.outcome[], moved fleet.move[])
+returns void language plpgsql as $$
+#variable_conflict use_column
+begin
+    update fleet.runs r
+    set payload_bytes = r.payload_bytes + g.bytes
+    from (select o.job, sum(fleet.payload_bytes(o.output))::int as bytes
+          from (select * from unnest(outcomes) limit 100) o
+          where o.task = any(array(
+              select id from unnest(moved) where state = 'succeeded'))
+          group by o.job) g
+    where r.job_id = g.job;
 end $$;
 
 -- Prices and classifications that tasks found.  A price never replaces a newer
 -- one.
 create or replace function fleet.learn(
-    outcomes fleet.outcome[], moved fleet.tasks[])
+    outcomes fleet.outcome[], moved fleet.move[])
 returns void language plpgsql as $$
 #variable_conflict use_column
 declare

@@ -2,13 +2,13 @@
 
 -- The items of all plans among the outcomes, one row each.
 create or replace function fleet.plan_items(outcomes fleet.outcome[])
-returns table (job uuid, parent uuid, parent_node text, ord bigint, item jsonb,
-               node text, needs text[])
+returns table (job uuid, parent uuid, parent_node text, generation integer,
+               ord bigint, item jsonb, node text, needs text[])
 language plpgsql stable rows 100 as $$
 #variable_conflict use_column
 begin
     return query
-    select o.job, o.task, t.node, e.ord, e.item, e.item ->> 'node',
+    select o.job, o.task, t.node, t.generation, e.ord, e.item, e.item ->> 'node',
            case when jsonb_typeof(e.item -> 'needs') = 'array' then array(
                select n from jsonb_array_elements_text(e.item -> 'needs')
                    with ordinality as u(n, at)
@@ -74,7 +74,7 @@ end $$;
 -- Inserts what the tasks that succeeded have planned.  Answers the job of each
 -- inserted task.
 create or replace function fleet.plan(
-    outcomes fleet.outcome[], moved fleet.tasks[])
+    outcomes fleet.outcome[], moved fleet.move[])
 returns uuid[] language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -93,9 +93,10 @@ begin
         cross join lateral unnest(i.waits) as n(node)
         group by i.parent, n.node
     ), task as (
-        insert into fleet.tasks (id, job_id, parent, node, agent, needs, feeds,
-                                 unmet, required, params, state, rung_at)
-        select i.id, i.job, i.parent, i.node, i.item ->> 'agent', i.needs,
+        insert into fleet.tasks (id, job_id, parent, generation, node, agent,
+                                 needs, feeds, unmet, required, params, state,
+                                 rung_at)
+        select i.id, i.job, i.parent, i.generation, i.node, i.item ->> 'agent', i.needs,
                coalesce(f.ids, '{}'), cardinality(i.waits),
                coalesce((i.item -> 'required')::boolean, true),
                coalesce(nullif(i.item -> 'params', 'null'), '{}'),

@@ -13,7 +13,7 @@
 -- new instrument gets empty allocation maps, so that the tagger classifies it; a
 -- known one only a newer price.
 create or replace function fleet.portfolio(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -133,5 +133,6 @@ begin
 
     return query select jsonb_build_object('user_created', not known,
         'accounts', imported, 'positions', stored,
-        'instruments_created', created, 'prices_updated', priced), null::text;
+        'instruments_created', created, 'prices_updated', priced)::text,
+        null::text;
 end $$;

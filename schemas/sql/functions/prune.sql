@@ -1,7 +1,7 @@
 -- Forgets, a bounded number a call, what the fleet keeps of runs that ended
 -- before a time, and events from before it.  Alex's own tables stay.
 create or replace function fleet.prune(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -35,5 +35,6 @@ begin
     get diagnostics gone = row_count;
     return query select jsonb_build_object(
         'runs', cardinality(job_ids), 'events', gone,
-        'more', cardinality(job_ids) = most or gone = most), null::text;
+        'more', cardinality(job_ids) = most or gone = most)::text,
+        null::text;
 end $$;

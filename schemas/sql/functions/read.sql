@@ -1,6 +1,6 @@
 -- A task's input or stored answers, in pages.  See README.md.
 create or replace function fleet.read(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -23,14 +23,16 @@ begin
     where t.id = task_id and t.fence = (request ->> 'fence')::bigint
       and t.state = 'leased';
     if found is null then
-        return query select '{"verdict": "lost", "next": null}'::jsonb,
+        return query select '{"verdict": "lost", "next": null}'::text,
                             null::text;
         return;
     end if;
     return query
     with content as materialized (
         select null::jsonb as key, 0 as ordinal, '' as sha256,
-               fleet.input_text(t, j, i.snapshot) as text
+               fleet.input_head(t, j.clerk_user_id, j.job_type, j.request_payload)
+                   || coalesce(i.snapshot, 'null') || fleet.input_tail(t)
+                   as text
         from fleet.tasks t
         join public.jobs j on j.id = t.job_id
         left join fleet.inputs i on i.job_id = t.job_id
@@ -50,14 +52,14 @@ begin
     )
     select jsonb_build_object('verdict', 'ok', 'next',
                case when count(*) > first_page + pages_a_call
-                    then first_page + pages_a_call end), null::text
+                    then first_page + pages_a_call end)::text, null::text
     from page
     union all
     select * from (
         select coalesce(key, '{}') || jsonb_build_object(
                    'from', at,
                    'chars', least(fleet.page_chars(text), length(text) - at),
-                   'total_chars', length(text)),
+                   'total_chars', length(text))::text,
                substr(text, at + 1, fleet.page_chars(text))
         from page
         where n >= first_page and n < first_page + pages_a_call

@@ -1,7 +1,7 @@
 -- Moves what nobody else moves, and rings what may have been rung in vain: see
 -- README.md.
 create or replace function fleet.reap(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -19,13 +19,13 @@ declare
     window_size constant integer := 10000;
     jobs_due uuid[];
     moved integer := 0;
-    bells jsonb[];
+    bells text[];
     wake bigint;
 begin
     perform fleet.require('reap', request, shape);
     if not pg_try_advisory_xact_lock(hashtext('fleet.reap')) then
         return query select jsonb_build_object('wake_ms', fleet.wake(60000),
-            'moved', 0, 'rung', 0, 'skipped', true), null::text;
+            'moved', 0, 'rung', 0, 'skipped', true)::text, null::text;
         return;
     end if;
     if (request -> 'adopt')::boolean then
@@ -97,7 +97,8 @@ begin
     end if;
 
     return query select jsonb_build_object('wake_ms', wake, 'moved', moved,
-        'rung', coalesce(cardinality(bells), 0), 'skipped', false), null::text;
+        'rung', coalesce(cardinality(bells), 0), 'skipped', false)::text,
+        null::text;
     return query select u.h, null::text from unnest(bells) as u(h);
 end $$;
 
@@ -118,7 +119,7 @@ returns integer language plpgsql as $$
 #variable_conflict use_column
 declare
     now timestamptz;
-    moved fleet.tasks[];
+    moved fleet.move[];
     most constant integer := 1000000;
 begin
     perform from fleet.runs where job_id = any(ids)
@@ -157,16 +158,17 @@ begin
           and case when t.state = 'leased' then t.lease_until <= now
                    when fleet.is_terminal(t.state) then false
                    else r.state <> 'open' or r.deadline_at <= now end
-        returning t, r.generation
+        returning t.*
     ), event as (
         insert into fleet.events
             (job_id, task_id, generation, kind, fence, note)
-        select (s.t).job_id, (s.t).id, s.generation,
-               case (s.t).state when 'ready' then 'lost' else (s.t).state end,
-               (s.t).fence, (s.t).error ->> 'class'
-        from swept s
+        select job_id, id, generation,
+               case state when 'ready' then 'lost' else state end, fence,
+               error ->> 'class'
+        from swept
     )
-    select array_agg(t) into moved from swept;
+    select array_agg(row(id, job_id, feeds, required, state)::fleet.move)
+    into moved from swept;
     if moved is not null then
         perform fleet.advance(moved, '{}');
     end if;

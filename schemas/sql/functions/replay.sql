@@ -3,7 +3,7 @@
 -- What succeeded stays.  A skipped task comes back if all it needs has come
 -- back or is met; otherwise it would wait for ever.
 create or replace function fleet.replay(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -19,7 +19,7 @@ declare
     job_ids uuid[];
     back uuid[] := '{}';
     grown uuid[];
-    replies jsonb[];
+    replies text[];
 begin
     perform fleet.require('replay', request, shape);
     asked := array(
@@ -63,14 +63,14 @@ begin
             when r.ended_at is null then 'not_over'
             else t.state end,
         'ring', case when t.id = any(back) and t.state = 'ready'
-                     then jsonb_build_array(fleet.bell(t, r.trace))
-                     else '[]' end) order by t.node)
+                     then jsonb_build_array(fleet.bell(t, r.trace)::jsonb)
+                     else '[]' end)::text order by t.node)
     into replies
     from unnest(asked) as a(id)
     left join fleet.tasks t on t.id = a.id
     left join fleet.runs r on r.job_id = t.job_id;
     return query select jsonb_build_object('wake_ms', fleet.wake(30000),
-        'replayed', cardinality(back)), null::text;
+        'replayed', cardinality(back))::text, null::text;
     return query select u.h, null::text from unnest(replies) as u(h);
 end $$;
 
@@ -98,13 +98,14 @@ begin
     update fleet.tasks t
     set unmet = n.unmet,
         state = case n.unmet when 0 then 'ready' else 'blocked' end,
-        fence = t.fence + 1, failures = 0, crashes = 0, losses = 0,
+        fence = t.fence + 1, generation = r.generation + 1, failures = 0, crashes = 0, losses = 0,
         next_run_at = null, rung_at = now, rings = 0, since = now, error = null
     from (select t.id, (select count(*) from fleet.tasks n
                         where n.job_id = t.job_id and n.node = any(t.needs)
                           and n.id = any(ids)) as unmet
-          from fleet.tasks t where t.id = any(ids)) n
-    where t.id = n.id;
+          from fleet.tasks t where t.id = any(ids)) n,
+         fleet.runs r
+    where t.id = n.id and r.job_id = t.job_id;
 
     update fleet.runs r
     set generation = r.generation + 1, state = 'open', open = n.open,

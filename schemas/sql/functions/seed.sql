@@ -1,7 +1,7 @@
 -- Loads instruments: {"v":1,"instruments":[...]}, as schemas/instruments.json
 -- has them.  Overwrites only what an earlier seed wrote, or nobody.
 create or replace function fleet.seed(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -52,5 +52,5 @@ begin
            or coalesce(i.allocation_sectors, '{}') = '{}');
 
     return query select jsonb_build_object('instruments',
-        jsonb_array_length(request -> 'instruments')), null::text;
+        jsonb_array_length(request -> 'instruments'))::text, null::text;
 end $$;

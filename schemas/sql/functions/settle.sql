@@ -4,7 +4,7 @@
 -- claim and beat, which never wait.  Then rows of jobs, then instruments in
 -- order.  So settles, cancels and reaps never wait for each other in a circle.
 create or replace function fleet.settle(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -23,15 +23,16 @@ declare
             "sha256": "sha256", "answer": "text 0 1048576"}],
         "output?": "object 8000000"}]}';
     most constant integer := 100;
-    now timestamptz;
     owner_id uuid;
     outcomes fleet.outcome[];
     job_ids uuid[];
+    cancelled uuid[];
+    late uuid[];
     has record;
     rejected jsonb := '{}';
-    moved fleet.tasks[];
+    moved fleet.move[];
     added uuid[] := '{}';
-    replies jsonb[];
+    replies text[];
     due_ms bigint;
 begin
     begin
@@ -66,9 +67,12 @@ begin
         perform fleet.refuse('settle', request, shape);
     end if;
 
-    perform from fleet.runs where job_id = any(job_ids)
-        order by job_id for no key update;
-    now := clock_timestamp();
+    select array_agg(job_id) filter (where state = 'cancelled'),
+           array_agg(job_id) filter (where deadline_at <= clock_timestamp())
+    into cancelled, late
+    from (select job_id, state, deadline_at from fleet.runs
+          where job_id = any(job_ids)
+          order by job_id for no key update) r;
     if has.plan then
         rejected := rejected || fleet.bad_plans(outcomes);
     end if;
@@ -76,38 +80,71 @@ begin
         rejected := rejected || fleet.large_payloads(outcomes);
     end if;
 
+    moved := fleet.apply(owner_id, outcomes, coalesce(cancelled, '{}'),
+                         coalesce(late, '{}'), rejected);
+    if moved is not null then
+        if has.answers then
+            perform fleet.keep_answers(request, moved);
+        end if;
+        if has.plan then
+            added := fleet.plan(outcomes, moved);
+        end if;
+        if has.payload then
+            perform fleet.count_payloads(outcomes, moved);
+        end if;
+        perform fleet.advance(moved, added);
+        if has.facts then
+            perform fleet.learn(outcomes, moved);
+        end if;
+    end if;
+
+    select array_agg(a.head), min(a.due_ms) into replies, due_ms
+    from fleet.answers(owner_id, outcomes) a;
+    return query
+    select '{"wake_ms":' || coalesce(
+               fleet.wake(coalesce(due_ms, 60000))::text, 'null') || '}',
+           null::text
+    union all
+    select h, null from unnest(replies) as u(h);
+end $$;
+
+-- Moves the tasks that the outcomes' fences still own; answers them as they are
+-- then.
+create or replace function fleet.apply(
+    owner_id uuid, outcomes fleet.outcome[], cancelled uuid[], late uuid[],
+    rejected jsonb)
+returns fleet.move[] language plpgsql as $$
+#variable_conflict use_column
+declare
+    now constant timestamptz := clock_timestamp();
+    most constant integer := 100;
+    moved fleet.move[];
+begin
     with given as materialized (
-        select distinct on (o.task) o.task, o.job, o.fence, o.usage, o.output,
-               r.generation, k.kind, k.error,
-               now + case k.kind
-                   when 'retry' then greatest(o.after_ms, 1000)
-                   when 'deferred' then coalesce(o.after_ms, 1000)
-                   when 'crashed' then 1000 end * interval '1 ms' as due_at
+        select distinct on (o.task) o.*,
+               case when o.job = any(cancelled) then 'cancelled'
+                    when rejected <> '{}' and rejected ? o.task::text
+                        then 'dead'
+                    when o.outcome in ('succeeded', 'dead') then o.outcome
+                    when o.job = any(late) then 'dead'
+                    when o.outcome = 'cancelled' then 'interrupted'
+                    else o.outcome end as kind,
+               case when rejected <> '{}' and rejected ? o.task::text
+                        then rejected -> o.task::text
+                    when o.outcome = 'succeeded' then null
+                    when o.outcome <> 'dead' and o.job = any(late)
+                        then '{"class": "deadline",
+                               "text": "not finished in time"}'
+                    when o.error is not null then jsonb_build_object(
+                        'class', left(o.error ->> 'class', 100),
+                        'text', left(o.error ->> 'text', 2000))
+                    end as reason
         from (select * from unnest(outcomes) limit most) o
-        join fleet.runs r on r.job_id = o.job
-        cross join lateral (
-            select 'cancelled' as kind, null::jsonb as error
-            where r.state = 'cancelled'
-            union all
-            select 'dead', rejected -> o.task::text
-            where rejected ? o.task::text
-            union all
-            select o.outcome, null where o.outcome = 'succeeded'
-            union all
-            select 'dead', '{"class": "deadline",
-                             "text": "not finished in time"}'::jsonb
-            where r.deadline_at <= now and o.outcome <> 'dead'
-            union all
-            select case o.outcome when 'cancelled' then 'interrupted'
-                                  else o.outcome end,
-                   jsonb_build_object(
-                       'class', left(o.error ->> 'class', 100),
-                       'text', left(o.error ->> 'text', 2000))
-            limit 1) k
         order by o.task, o.fence desc
     ), settled as (
         update fleet.tasks t
         set state = case g.kind
+                when 'succeeded' then g.kind
                 when 'retry' then
                     case when t.failures < 4 then 'retry_wait' else 'dead' end
                 when 'crashed' then
@@ -122,66 +159,47 @@ begin
             crashes = t.crashes + (g.kind = 'crashed')::int,
             interruptions = t.interruptions + (g.kind = 'interrupted')::int,
             deferrals = t.deferrals + (g.kind = 'deferred')::int,
-            next_run_at = case when g.kind = 'retry' then greatest(g.due_at,
-                    now + least(300, 2 ^ t.failures) * (0.75 + random() / 2)
-                        * interval '1 s')
-                else g.due_at end,
+            next_run_at = case g.kind
+                when 'retry' then now + interval '1 s' * greatest(
+                    g.after_ms / 1000.0,
+                    least(300, 2 ^ t.failures) * (0.75 + random() / 2))
+                when 'deferred' then now + interval '1 ms'
+                    * coalesce(g.after_ms, 1000)
+                when 'crashed' then now + interval '1 s' end,
             rung_at = now, rings = 0,
-            error = case when g.kind = 'interrupted' then t.error
-                         else g.error end,
+            error = case g.kind when 'succeeded' then null
+                when 'interrupted' then t.error else g.reason end,
             usage = coalesce(g.usage, t.usage),
             progress = null
         from given g
-        where t.id = g.task and t.job_id = g.job
+        where t.id = g.task and t.job_id is not distinct from g.job
           and t.fence = g.fence and t.settled_fence < g.fence
           and t.lease_owner = owner_id and t.state in ('leased', 'ready')
-        returning t, g.kind, g.generation, g.output
+        returning t.id, t.job_id, t.generation, t.fence, t.state, t.error,
+                  t.feeds, t.required, g.kind, g.output
     ), result as (
-        insert into fleet.results as old
-            (task_id, job_id, fence, payload_bytes, output)
-        select (s.t).id, (s.t).job_id, (s.t).fence,
-               fleet.payload_bytes(s.output), coalesce(s.output, '{}')
-        from settled s
-        where s.kind = 'succeeded'
-        on conflict (task_id) do update
-        set fence = excluded.fence, output = excluded.output,
-            payload_bytes = excluded.payload_bytes
+        insert into fleet.results (task_id, job_id, fence, output)
+        select id, job_id, fence, coalesce(output, '{}')
+        from settled
+        where state = 'succeeded'
     ), event as (
         insert into fleet.events
             (at, job_id, task_id, generation, kind, fence, note)
-        select now, (s.t).job_id, (s.t).id, s.generation,
-               case when fleet.is_terminal((s.t).state) then (s.t).state
-                    else s.kind end,
-               (s.t).fence, (s.t).error ->> 'class'
-        from settled s
+        select now, job_id, id, generation,
+               case when fleet.is_terminal(state) then state else kind end,
+               fence, error ->> 'class'
+        from settled
     )
-    select array_agg(t) into moved from settled;
-
-    if moved is not null then
-        if has.answers then
-            perform fleet.keep_answers(request, moved);
-        end if;
-        if has.plan then
-            added := fleet.plan(outcomes, moved);
-        end if;
-        perform fleet.advance(moved, added);
-        if has.facts then
-            perform fleet.learn(outcomes, moved);
-        end if;
-    end if;
-
-    select array_agg(a.head), min(a.due_ms) into replies, due_ms
-    from fleet.answers(owner_id, outcomes) a;
-    return query select jsonb_build_object(
-        'wake_ms', fleet.wake(coalesce(due_ms, 60000))), null::text;
-    return query select u.h, null::text from unnest(replies) as u(h);
+    select array_agg(row(id, job_id, feeds, required, state)::fleet.move)
+    into moved from settled;
+    return moved;
 end $$;
 
 -- What settle answers: from the tasks as they are now, so that a repeat gets the
 -- same.  Bells beyond 2,000 of a call are left to reap.
 create or replace function fleet.answers(
     owner_id uuid, outcomes fleet.outcome[])
-returns table (head jsonb, due_ms bigint) language plpgsql as $$
+returns table (head text, due_ms bigint) language plpgsql as $$
 #variable_conflict use_column
 declare
     most constant integer := 100;
@@ -199,7 +217,8 @@ begin
                   as u(job, task, fence, outcome, after_ms, error, usage,
                        output, ord)
               limit most) o
-        left join fleet.tasks t on t.id = o.task and t.job_id = o.job
+        left join fleet.tasks t
+            on t.id = o.task and t.job_id is not distinct from o.job
         left join fleet.runs r on r.job_id = t.job_id
         cross join lateral (select case
             when t.settled_fence = o.fence and t.lease_owner = owner_id
@@ -214,14 +233,14 @@ begin
         where s.verdict = 'applied' and fleet.is_terminal(s.state)
         limit most_rings
     ), rings as (
-        select ord, jsonb_agg(bell) as bells from ring group by ord
+        select ord, string_agg(bell, ',') as bells from ring group by ord
     )
-    select jsonb_build_object(
-               'task', s.task, 'fence', s.fence, 'verdict', s.verdict,
-               'state', s.state, 'job_state', s.job_state,
-               'ring', coalesce(b.bells, '[]'))
-           || case when s.again_ms is null then '{}'
-                   else jsonb_build_object('again_ms', s.again_ms) end,
+    select '{"task":"' || s.task || '","fence":' || s.fence
+           || ',"verdict":"' || s.verdict || '","state":'
+           || coalesce('"' || s.state || '"', 'null') || ',"job_state":'
+           || coalesce('"' || s.job_state || '"', 'null')
+           || coalesce(',"again_ms":' || s.again_ms, '')
+           || ',"ring":[' || coalesce(b.bells, '') || ']}',
            least(s.again_ms, case when b.bells is not null then 30000 end)
     from seen s
     left join rings b on b.ord = s.ord
@@ -230,7 +249,7 @@ end $$;
 
 -- Answers that cost nothing are stored with the result, for replays.
 create or replace function fleet.keep_answers(
-    request jsonb, moved fleet.tasks[])
+    request jsonb, moved fleet.move[])
 returns void language plpgsql as $$
 begin
     insert into fleet.checkpoints (task_id, ordinal, sha256, answer)

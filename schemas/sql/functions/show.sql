@@ -1,6 +1,6 @@
 -- What a job has produced, in pages: see README.md.
 create or replace function fleet.show(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -38,11 +38,11 @@ begin
     return query select jsonb_build_object(
         'verdict', case when content is null then 'none' else 'ok' end,
         'next', case when pages > first_page + pages_a_call
-                     then first_page + pages_a_call end), null::text;
+                     then first_page + pages_a_call end)::text, null::text;
     return query
     select jsonb_build_object('from', n * page,
                'chars', least(page, length(content) - n * page),
-               'total_chars', length(content)),
+               'total_chars', length(content))::text,
            substr(content, n * page + 1, page)
     from generate_series(first_page, least(pages, first_page + pages_a_call)
                          - 1) as n

@@ -1,6 +1,6 @@
 -- How jobs and their tasks are doing: see README.md.
 create or replace function fleet.status(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -20,7 +20,7 @@ begin
         where job_id = one and ended_at is null
           and coalesce(watched_until < now + interval '8 s', true);
     end if;
-    return query select '{}'::jsonb, null::text;
+    return query select '{}'::text, null::text;
     return query
     with job as (
         select * from public.jobs
@@ -46,7 +46,7 @@ begin
         'finished', fleet.time_text(j.completed_at),
         'deadline', fleet.time_text(r.deadline_at::timestamp),
         'generation', r.generation,
-        'tasks', fleet.task_list(j.id)), null::text
+        'tasks', fleet.task_list(j.id))::text, null::text
     from job j
     left join fleet.runs r on r.job_id = j.id
     cross join lateral (

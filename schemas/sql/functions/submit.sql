@@ -1,6 +1,6 @@
 -- Creates jobs, each with its root task, ready.  See README.md.
 create or replace function fleet.submit(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -15,12 +15,12 @@ declare
         "type": "one portfolio_analysis|rebalance_recommendation|'
         'retirement_projection|risk_assessment|tax_optimization|'
         'instrument_research|bench",
-        "request": "object 65536", "trace?": "text 1 64",
+        "request": "object 65536", "trace?": "trace",
         "deadline_ms?": "int 1000 604800000", "agent?": "name",
         "node?": "name", "params?": "object 65536", "snapshot?": "bool"}]}';
     most constant integer := 100;
     created uuid[];
-    replies jsonb[];
+    replies text[];
     deadline_ms bigint;
 begin
     perform fleet.require('submit', request, shape);
@@ -63,13 +63,12 @@ begin
     )
     select array_agg(id) into created from job;
 
-    select array_agg(jsonb_build_object(
-               'job', g.id, 'task', r.root_task,
-               'verdict', v.verdict,
-               'ring', case when v.verdict in ('created', 'existing')
-                             and t.state = 'ready'
-                            then jsonb_build_array(fleet.bell(t, r.trace))
-                            else '[]' end)),
+    select array_agg('{"job":"' || g.id || '","task":'
+               || coalesce('"' || r.root_task || '"', 'null')
+               || ',"verdict":"' || v.verdict || '","ring":['
+               || case when v.verdict in ('created', 'existing')
+                        and t.state = 'ready'
+                       then fleet.bell(t, r.trace) else '' end || ']}'),
            min(r.deadline_ms)
     into replies, deadline_ms
     from (select (j ->> 'job')::uuid as id, j
@@ -88,6 +87,6 @@ begin
         else 'conflict' end) as v(verdict);
 
     return query select jsonb_build_object(
-        'wake_ms', fleet.wake(least(30000, deadline_ms))), null::text;
+        'wake_ms', fleet.wake(least(30000, deadline_ms)))::text, null::text;
     return query select u.h, null::text from unnest(replies) as u(h);
 end $$;

@@ -1,7 +1,7 @@
 -- Why a job is not finished, or why it failed: a row for each task that has not
 -- succeeded.  See README.md.
 create or replace function fleet.why(request jsonb)
-returns table (head jsonb, body text)
+returns table (head text, body text)
 language plpgsql security definer
 set search_path = fleet, public, pg_temp
 set lock_timeout = '5s'
@@ -30,14 +30,14 @@ begin
                 then 'written by another program and not announced: its '
                      'message, or reap with adopt, starts it'
             when known is null then 'no such job'
-            end), null::text;
+            end)::text, null::text;
     return query
     select jsonb_build_object(
         'node', t.node, 'agent', t.agent, 'state', t.state,
         'waits_for', w.waits_for,
         'since_ms', greatest(0, round(extract(epoch from now - t.since)
                                       * 1000)),
-        'detail', w.detail), null::text
+        'detail', w.detail)::text, null::text
     from fleet.tasks t
     cross join lateral (
         select 'needs' as waits_for, (
