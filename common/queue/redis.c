@@ -1,5 +1,9 @@
-/* Redis streams: one consumer group a queue; keys and scripts in redis.lua,
- * receiving in redis_receive.c. */
+/* Redis streams, Redis 7 or newer: one consumer group a queue; keys and scripts
+ * in redis.lua, receiving in redis_receive.c.  The least a user needs, INFO
+ * only so that a broker that evicts is refused:
+ *
+ *     ACL SETUSER fleet on >PASSWORD resetkeys ~{alex-* -@all +auth +select
+ *         +eval +evalsha +@stream +@sortedset +time +info */
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>

@@ -34,12 +34,14 @@ struct postgres {
 };
 
 static void
-result_free(PGresult **result) {
+result_free(PGresult **result)
+{
     PQclear(*result);
 }
 
 static void
-disconnect(struct postgres *pg) {
+disconnect(struct postgres *pg)
+{
     PQfinish(pg->conn);
     pg->conn = NULL;
     for (size_t i = 0; i < pg->prepared_count; i++) {
@@ -50,28 +52,29 @@ disconnect(struct postgres *pg) {
 
 /* --- errors -------------------------------------------------------------- */
 
-/* One line of 'text' for people, the one that starts at 'text'. */
 static int
-line_size(const char *text) {
+line_size(const char *text)
+{
     return (int)strcspn(text, "\r\n");
 }
 
 static int
 fail_sqlstate(struct postgres *pg, const char *state, const char *text,
-              struct err *err) {
+              struct err *err)
+{
     const struct sqlstate *s = sqlstate_find(state);
     int code = s->kind == ERR_REJECT ? atoi(s->prefix) : 0;
     if (s->reconnect) {
         disconnect(pg);
     }
-    return err_set(err, s->kind, code, "%.*s (SQLSTATE %s)%s%s",
-                   line_size(text), text, state, s->advice ? "; " : "",
-                   s->advice ? s->advice : "");
+    return err_set(err, s->kind, code, "%.*s (SQLSTATE %s)%s", line_size(text),
+                   text, state, s->advice);
 }
 
 /* libpq itself gave up on the connection. */
 static int
-fail_connection(struct postgres *pg, struct err *err) {
+fail_connection(struct postgres *pg, struct err *err)
+{
     const char *text = PQerrorMessage(pg->conn);
     err_set(err, ERR_RETRY, 0, "connection lost: %.*s", line_size(text), text);
     disconnect(pg);
@@ -79,7 +82,8 @@ fail_connection(struct postgres *pg, struct err *err) {
 }
 
 static int
-fail_result(struct postgres *pg, const PGresult *result, struct err *err) {
+fail_result(struct postgres *pg, const PGresult *result, struct err *err)
+{
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     if (!state) {
@@ -93,29 +97,30 @@ fail_result(struct postgres *pg, const PGresult *result, struct err *err) {
 }
 
 static int
-fail_timeout(struct postgres *pg, const char *what, struct err *err) {
+fail_timeout(struct postgres *pg, const char *what, struct err *err)
+{
     disconnect(pg);
     return err_set(err, ERR_RETRY, 0, "time-out while %s", what);
 }
 
 /* A refused connection has no PGresult to ask: its message, verbose, tells. */
 static int
-fail_connect(struct postgres *pg, struct err *err) {
+fail_connect(struct postgres *pg, struct err *err)
+{
     char state[SQLSTATE_SIZE] = "";
     const char *message = PQerrorMessage(pg->conn);
     const char *line = sqlstate_scan(message, state);
     enum err_kind kind = ERR_RETRY;
-    const char *advice = NULL;
+    const char *advice = "";
     if (line) {
         kind = sqlstate_find(state)->kind;
         advice = sqlstate_find(state)->advice;
     } else if (PQconnectionNeedsPassword(pg->conn)) {
         kind = ERR_FATAL;
-        advice = "the URL has no password";
+        advice = "; the URL has no password";
     }
     line = line ? line : message;
-    err_set(err, kind, 0, "%.*s%s%s", line_size(line), line, advice ? "; " : "",
-            advice ? advice : "");
+    err_set(err, kind, 0, "%.*s%s", line_size(line), line, advice);
     disconnect(pg);
     return -1;
 }
@@ -125,7 +130,8 @@ fail_connect(struct postgres *pg, struct err *err) {
 /* True when 'events' came before the deadline; errors count as coming, as
  * libpq's next call reports them. */
 static bool
-await_socket(PGconn *conn, short events, int64_t deadline_ms) {
+await_socket(PGconn *conn, short events, int64_t deadline_ms)
+{
     struct pollfd fd = {.fd = PQsocket(conn), .events = events};
     for (;;) {
         int64_t left_ms = deadline_ms - clock_boot_ms();
@@ -141,7 +147,8 @@ await_socket(PGconn *conn, short events, int64_t deadline_ms) {
 
 /* Sends what was queued and reads until PQgetResult() will not block. */
 static int
-await_answer(struct postgres *pg, int64_t deadline_ms, struct err *err) {
+await_answer(struct postgres *pg, int64_t deadline_ms, struct err *err)
+{
     for (;;) {
         int unsent = PQflush(pg->conn);
         if (unsent < 0) {
@@ -164,7 +171,8 @@ await_answer(struct postgres *pg, int64_t deadline_ms, struct err *err) {
  * PQsend function said. */
 static int
 get_result(struct postgres *pg, int queued, int64_t deadline_ms, PGresult **ret,
-           struct err *err) {
+           struct err *err)
+{
     _cleanup(result_free) PGresult *first = NULL;
     if (!queued) {
         return fail_connection(pg, err);
@@ -198,13 +206,15 @@ get_result(struct postgres *pg, int queued, int64_t deadline_ms, PGresult **ret,
 /* --- connecting ---------------------------------------------------------- */
 
 static void
-ignore_notice(void *arg, const char *message) {
+ignore_notice(void *arg, const char *message)
+{
     (void)arg;
     (void)message;
 }
 
 static PGconn *
-connect_start(const struct postgres *pg) {
+connect_start(const struct postgres *pg)
+{
     /* What stands after dbname can't be overridden by the URL's options. */
     const char *const options[][2] = {
         {"application_name", pg->application}, {"keepalives_idle", "10"},
@@ -222,7 +232,8 @@ connect_start(const struct postgres *pg) {
 }
 
 static int
-await_connected(struct postgres *pg, int64_t deadline_ms, struct err *err) {
+await_connected(struct postgres *pg, int64_t deadline_ms, struct err *err)
+{
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
     if (PQstatus(pg->conn) == CONNECTION_BAD) {
         return fail_connect(pg, err);
@@ -243,8 +254,8 @@ await_connected(struct postgres *pg, int64_t deadline_ms, struct err *err) {
 /* Makes the server end the statement of a client that has gone.  Servers
  * before 14 can't, and that is no reason not to work with them. */
 static int
-set_connection_check(struct postgres *pg, int64_t deadline_ms,
-                     struct err *err) {
+set_connection_check(struct postgres *pg, int64_t deadline_ms, struct err *err)
+{
     struct err refused;
     _cleanup(result_free) PGresult *result = NULL;
     int queued = PQsendQueryParams(
@@ -258,7 +269,8 @@ set_connection_check(struct postgres *pg, int64_t deadline_ms,
 }
 
 static int
-ensure_connected(struct postgres *pg, int64_t deadline_ms, struct err *err) {
+ensure_connected(struct postgres *pg, int64_t deadline_ms, struct err *err)
+{
     if (pg->conn) {
         return 0;
     }
@@ -287,7 +299,8 @@ struct rows {
 };
 
 static void
-rows_release(void *owner) {
+rows_release(void *owner)
+{
     struct rows *rows = owner;
     PQclear(rows->result);
     free(rows);
@@ -295,7 +308,8 @@ rows_release(void *owner) {
 
 /* Takes over 'result': column 0 is head, column 1, if any, is body. */
 static void
-reply_fill(PGresult *result, struct store_reply *reply) {
+reply_fill(PGresult *result, struct store_reply *reply)
+{
     int count = PQntuples(result);
     bool has_body = PQnfields(result) > 1;
     struct rows *rows =
@@ -323,7 +337,8 @@ reply_fill(PGresult *result, struct store_reply *reply) {
 
 static int
 ensure_prepared(struct postgres *pg, const char *function, int64_t deadline_ms,
-                struct err *err) {
+                struct err *err)
+{
     _cleanup(result_free) PGresult *result = NULL;
     for (size_t i = 0; i < pg->prepared_count; i++) {
         if (strcmp(pg->prepared[i], function) == 0) {
@@ -348,37 +363,32 @@ ensure_prepared(struct postgres *pg, const char *function, int64_t deadline_ms,
 }
 
 static int
-call_function(struct postgres *pg, const char *function, const char *request,
-              size_t request_size, int64_t deadline_ms, PGresult **ret,
-              struct err *err) {
+postgres_call(struct store *store, const char *function, const char *request,
+              size_t request_size, int64_t timeout_ms,
+              struct store_reply *reply, struct err *err)
+{
+    struct postgres *pg = (struct postgres *)store;
+    _cleanup(result_free) PGresult *result = NULL;
+    int64_t deadline_ms = clock_boot_ms() + timeout_ms;
     const int size = (int)request_size;
     const int binary = 1;
     if (ensure_connected(pg, deadline_ms, err) ||
         ensure_prepared(pg, function, deadline_ms, err)) {
-        return -1;
+        return err_wrap(err, "fleet.%s", function);
     }
     int queued =
         PQsendQueryPrepared(pg->conn, function, 1, &request, &size, &binary, 0);
-    return get_result(pg, queued, deadline_ms, ret, err);
-}
-
-static int
-postgres_call(struct store *store, const char *function, const char *request,
-              size_t request_size, int64_t timeout_ms,
-              struct store_reply *reply, struct err *err) {
-    struct postgres *pg = (struct postgres *)store;
-    PGresult *result = NULL;
-    if (call_function(pg, function, request, request_size,
-                      clock_boot_ms() + timeout_ms, &result, err)) {
+    if (get_result(pg, queued, deadline_ms, &result, err)) {
         return err_wrap(err, "fleet.%s", function);
     }
-    reply_fill(result, reply);
+    reply_fill(STEAL(result), reply);
     return 0;
 }
 
 static int
 execute(struct postgres *pg, const char *sql, int64_t timeout_ms,
-        PGresult **ret, struct err *err) {
+        PGresult **ret, struct err *err)
+{
     int64_t deadline_ms = clock_boot_ms() + timeout_ms;
     if (ensure_connected(pg, deadline_ms, err)) {
         return -1;
@@ -389,7 +399,8 @@ execute(struct postgres *pg, const char *sql, int64_t timeout_ms,
 
 static int
 postgres_exec(struct store *store, const char *sql, int64_t timeout_ms,
-              struct store_reply *reply, struct err *err) {
+              struct store_reply *reply, struct err *err)
+{
     struct postgres *pg = (struct postgres *)store;
     _cleanup(result_free) PGresult *result = NULL;
     if (execute(pg, sql, timeout_ms, &result, err)) {
@@ -402,17 +413,18 @@ postgres_exec(struct store *store, const char *sql, int64_t timeout_ms,
 }
 
 static int
-postgres_begin(struct store *store, struct err *err) {
+postgres_begin(struct store *store, struct err *err)
+{
     struct postgres *pg = (struct postgres *)store;
-    if (postgres_exec(store, "begin", TRANSACTION_TIMEOUT_MS, NULL, err)) {
-        return -1;
-    }
-    pg->transaction = true;
-    return 0;
+    int failed =
+        postgres_exec(store, "begin", TRANSACTION_TIMEOUT_MS, NULL, err);
+    pg->transaction = !failed;
+    return failed;
 }
 
 static int
-postgres_commit(struct store *store, struct err *err) {
+postgres_commit(struct store *store, struct err *err)
+{
     struct postgres *pg = (struct postgres *)store;
     _cleanup(result_free) PGresult *result = NULL;
     int failed = execute(pg, "commit", TRANSACTION_TIMEOUT_MS, &result, err);
@@ -429,17 +441,19 @@ postgres_commit(struct store *store, struct err *err) {
 }
 
 static int
-postgres_rollback(struct store *store, struct err *err) {
+postgres_rollback(struct store *store, struct err *err)
+{
     struct postgres *pg = (struct postgres *)store;
     pg->transaction = false;
-    /* Closing the connection rolled back. */
-    return pg->conn ? postgres_exec(store, "rollback", TRANSACTION_TIMEOUT_MS,
-                                    NULL, err)
-                    : 0;
+    if (!pg->conn) { /* Closing it rolled back. */
+        return 0;
+    }
+    return postgres_exec(store, "rollback", TRANSACTION_TIMEOUT_MS, NULL, err);
 }
 
 static void
-postgres_close(struct store *store) {
+postgres_close(struct store *store)
+{
     struct postgres *pg = (struct postgres *)store;
     disconnect(pg);
     free(pg->prepared);
@@ -450,7 +464,9 @@ postgres_close(struct store *store) {
 
 static int
 postgres_open(const char *url, const char *application, struct store **ret,
-              struct err *err) {
+              struct err *err)
+{
+    /* Its own message would quote the URL. */
     PQconninfoOption *options = PQconninfoParse(url, NULL);
     if (!options) {
         return err_set(err, ERR_FATAL, 78,

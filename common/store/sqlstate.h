@@ -12,7 +12,7 @@ struct sqlstate {
     const char *prefix; /* The state, or the beginning of several. */
     enum err_kind kind;
     bool reconnect;     /* Another connection may fare better. */
-    const char *advice; /* What a person should do, or NULL. */
+    const char *advice; /* "; " and what a person should do, or "". */
 };
 
 /* Never NULL: what is not listed is ERR_FATAL, a bug of the engine or of its

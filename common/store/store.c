@@ -11,7 +11,8 @@ static const struct store_driver *const drivers[] = {
 };
 
 static const struct store_driver *
-driver_for(const char *url) {
+driver_for(const char *url)
+{
     const char *end = strstr(url, "://");
     if (!end) {
         return NULL;
@@ -29,7 +30,8 @@ driver_for(const char *url) {
 
 int
 store_open(const char *url, const char *application, struct store **ret,
-           struct err *err) {
+           struct err *err)
+{
     const struct store_driver *driver = driver_for(url);
     if (!driver) {
         return err_set(err, ERR_FATAL, 78,
@@ -40,7 +42,8 @@ store_open(const char *url, const char *application, struct store **ret,
 }
 
 void
-store_close(struct store **store) {
+store_close(struct store **store)
+{
     if (*store) {
         (*store)->driver->close(*store);
         *store = NULL;
@@ -48,7 +51,8 @@ store_close(struct store **store) {
 }
 
 void
-store_reply_free(struct store_reply *reply) {
+store_reply_free(struct store_reply *reply)
+{
     if (reply->release) {
         reply->release(reply->owner);
     }
@@ -57,7 +61,8 @@ store_reply_free(struct store_reply *reply) {
 
 /* The name becomes part of a statement. */
 static bool
-function_valid(const char *function) {
+function_valid(const char *function)
+{
     size_t size = strspn(function, "abcdefghijklmnopqrstuvwxyz_");
     return size >= 1 && size < STORE_FUNCTION_SIZE && function[size] == '\0';
 }
@@ -65,7 +70,8 @@ function_valid(const char *function) {
 int
 store_call(struct store *store, const char *function, const char *request,
            size_t request_size, int64_t timeout_ms, struct store_reply *reply,
-           struct err *err) {
+           struct err *err)
+{
     if (!function_valid(function)) {
         return err_set(err, ERR_FATAL, 0,
                        "store: a function's name is 1 to %d of a-z and _",
@@ -82,27 +88,32 @@ store_call(struct store *store, const char *function, const char *request,
 
 int
 store_exec(struct store *store, const char *sql, int64_t timeout_ms,
-           struct err *err) {
+           struct err *err)
+{
     return store->driver->exec(store, sql, timeout_ms, NULL, err);
 }
 
 int
 store_query(struct store *store, const char *sql, int64_t timeout_ms,
-            struct store_reply *reply, struct err *err) {
+            struct store_reply *reply, struct err *err)
+{
     return store->driver->exec(store, sql, timeout_ms, reply, err);
 }
 
 int
-store_begin(struct store *store, struct err *err) {
+store_begin(struct store *store, struct err *err)
+{
     return store->driver->begin(store, err);
 }
 
 int
-store_commit(struct store *store, struct err *err) {
+store_commit(struct store *store, struct err *err)
+{
     return store->driver->commit(store, err);
 }
 
 int
-store_rollback(struct store *store, struct err *err) {
+store_rollback(struct store *store, struct err *err)
+{
     return store->driver->rollback(store, err);
 }

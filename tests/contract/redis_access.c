@@ -72,7 +72,7 @@ test_missing_password_is_fatal(void **state)
     assert_non_null(strstr(err.text, "password"));
 }
 
-/* The least a fleet's user needs, as the documentation gives it; no INFO. */
+/* The least a user needs, as redis.c gives it. */
 static void
 test_acl_user_with_stream_and_script_rights_is_enough(void **state)
 {

@@ -107,7 +107,9 @@ test_request_over_the_limit_is_rejected_unsent(void **state)
                                 &err),
                      -1);
     assert_int_equal(err.kind, ERR_REJECT);
-    assert_non_null(strstr(err.text, "2097152"));
+    char limit[24];
+    snprintf(limit, sizeof(limit), "%u", STORE_REQUEST_MAX_BYTES);
+    assert_non_null(strstr(err.text, limit));
 }
 
 static void
