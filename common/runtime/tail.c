@@ -72,18 +72,31 @@ copy_field(struct json_object *object, const char *key, size_t size, char *ret,
 }
 
 static int
+decode_bell(struct json_object *object, struct bell *ret, struct err *err)
+{
+    const char *agent;
+
+    if (json_string_required(object, "agent", sizeof(ret->agent) - 1, &agent,
+                             err) ||
+        copy_field(object, "job", sizeof(ret->job), ret->job, err) ||
+        copy_field(object, "task", sizeof(ret->task), ret->task, err) ||
+        copy_field(object, "trace", sizeof(ret->trace), ret->trace, err) ||
+        json_int(object, "delay_ms", 0, DELAY_MAX_MS, 0, &ret->delay_ms, err)) {
+        return err_wrap(err, "engine's bell");
+    }
+    memcpy(ret->agent, agent, strlen(agent) + 1);
+    return 0;
+}
+
+static int
 ring_one(struct tail *tail, struct json_object *object, struct err *err)
 {
     _cleanup(buf_free) struct buf body = {0};
     struct bell bell = {0};
     char queue[96];
 
-    if (copy_field(object, "agent", sizeof(bell.agent), bell.agent, err) ||
-        copy_field(object, "job", sizeof(bell.job), bell.job, err) ||
-        copy_field(object, "task", sizeof(bell.task), bell.task, err) ||
-        copy_field(object, "trace", sizeof(bell.trace), bell.trace, err) ||
-        json_int(object, "delay_ms", 0, DELAY_MAX_MS, 0, &bell.delay_ms, err)) {
-        return err_wrap(err, "engine's bell");
+    if (decode_bell(object, &bell, err)) {
+        return -1;
     }
     bell_encode(&bell, &body);
     bell_queue_name(bell.agent, queue);
@@ -150,12 +163,9 @@ tail_dead_letter(struct tail *tail, struct run *run, const char *reason)
 static int
 flush_letters(struct tail *tail, struct queue *queue, struct err *err)
 {
-    for (size_t i = 0; i < tail->letter_count; i += QUEUE_BATCH_MAX) {
-        size_t left = tail->letter_count - i;
-        size_t count = left < QUEUE_BATCH_MAX ? left : QUEUE_BATCH_MAX;
-        if (queue_send(queue, &tail->letters[i], count, err)) {
-            return err_wrap(err, "ring");
-        }
+    if (tail->letter_count > 0 &&
+        queue_send(queue, tail->letters, tail->letter_count, err)) {
+        return err_wrap(err, "ring");
     }
     metrics_add(METRICS_BELLS, (int64_t)tail->letter_count);
     drop_letters(tail);
