@@ -252,9 +252,11 @@ receive(struct receiver *receiver, size_t room, struct batch *batch)
     size_t count = 0;
     bool reset = false;
     struct err err = {0};
+    /* The first only looks, so that we soon know whether the queue answers. */
+    int64_t wait_ms = atomic_load(&sup->receiving) ? RECEIVE_WAIT_MS : 0;
 
-    if (queue_receive(receiver->links.queue, room, RECEIVE_WAIT_MS, messages,
-                      &count, &reset, &err)) {
+    if (queue_receive(receiver->links.queue, room, wait_ms, messages, &count,
+                      &reset, &err)) {
         atomic_store(&sup->receiving, false);
         metrics_add(METRICS_QUEUE_FAILURES, 1);
         try_again(receiver, "queue cannot be read, repeating", &err);

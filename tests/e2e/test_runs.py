@@ -1,7 +1,10 @@
 """Runs of a task, and what each way to end one leads to."""
 import os
 import signal
+import socket
 import time
+import urllib.error
+import urllib.request
 
 import fleet
 
@@ -116,6 +119,61 @@ class Runs(fleet.FleetCase):
         return float(self.servers.one(
             "select extract(epoch from at) from fleet.events "
             f"where job_id = '{job}' and kind = 'succeeded'"))
+
+
+class Health(fleet.FleetCase):
+    def setUp(self):
+        super().setUp()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+
+    def get(self, path):
+        """Status and body; 0 when nobody answers."""
+        try:
+            with urllib.request.urlopen(
+                    f"http://127.0.0.1:{self.port}{path}", timeout=5) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def test_ready_while_receiving_and_not_while_draining(self):
+        worker = self.worker(ALEX_HTTP_PORT=str(self.port), ALEX_GRACE="5s")
+        self.wait(lambda: self.get("/ready")[0] == 200)
+        self.assertEqual(self.get("/live")[0], 200)
+        self.assertEqual(self.get("/elsewhere")[0], 404)
+        job, = self.servers.submit({"op": "sleep", "ms": 3000})
+        self.wait_state(job, "leased")
+        worker.process.terminate()
+        self.wait(lambda: self.get("/ready")[0] == 503)
+        self.assertEqual(self.get("/live")[0], 200)
+
+    def test_metrics_count_what_was_done(self):
+        self.worker(ALEX_HTTP_PORT=str(self.port))
+        good = self.servers.submit(*[{"op": "noop"}] * 3)
+        bad, = self.servers.submit({"op": "reject"})
+        for job in good:
+            self.wait_status(job)
+        self.wait_status(bad, "failed")
+        self.wait_quiet()
+        status, text = self.get("/metrics")
+        self.assertEqual(status, 200)
+        for line in ('alex_tasks_total{outcome="succeeded"} 3',
+                     'alex_tasks_total{outcome="dead"} 1',
+                     "alex_runs_total 4", "alex_run_seconds_count 4",
+                     'alex_messages_total{end="acked"} 4',
+                     "alex_in_flight 0"):
+            self.assertIn(line + "\n", text)
+
+    def test_not_ready_while_the_queue_is_away(self):
+        self.worker(ALEX_HTTP_PORT=str(self.port))
+        self.wait(lambda: self.get("/ready")[0] == 200)
+        self.servers.tool("stop", "--only", "redis", "--keep")
+        self.wait(lambda: self.get("/ready")[0] == 503)
+        self.servers.tool("start")
+        self.wait(lambda: self.get("/ready")[0] == 200)
 
 
 if __name__ == "__main__":
