@@ -32,7 +32,7 @@ burn_down(struct bench *bench, int in_flight, double *ret, struct err *err)
             0 ||
         bench_await(bench, &worker, PATIENCE_MS, err) < 0 ||
         bench_query(bench,
-                    "select (count(*) / extract(epoch from max(settled_at) - "
+                    "select (count(*) / extract(epoch from max(since) - "
                     "min(claimed_at)))::text from fleet.tasks "
                     "where job_id in %s",
                     ret, err) < 0) {
@@ -204,10 +204,10 @@ bench_suspended(struct bench *bench, struct bench_results *ret, struct err *err)
             0 ||
         bench_await(bench, &worker, PATIENCE_MS, err) < 0 ||
         bench_query(bench,
-                    "with t as (select claimed_at, settled_at from fleet.tasks "
+                    "with t as (select claimed_at, since from fleet.tasks "
                     "where state = 'succeeded' and job_id in %s) "
                     "select count(*)::text from t "
-                    "where claimed_at < (select min(settled_at) from t)",
+                    "where claimed_at < (select min(since) from t)",
                     &at_once, err) < 0) {
         return -1;
     }
