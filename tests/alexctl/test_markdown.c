@@ -38,6 +38,7 @@ test_headings_and_emphasis_are_bold_where_there_are_colours(void **state)
     assert_rendered("## Risk\n", 40, false, "Risk\n");
     assert_rendered("a **b c** d\n", 40, true, "a \x1b[1mb c\x1b[0m d\n");
     assert_rendered("a **b c** d\n", 40, false, "a b c d\n");
+    assert_rendered("a *b c.* 2*3 * 4\n", 40, true, "a b c. 2*3 * 4\n");
 }
 
 static void

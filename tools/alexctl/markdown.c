@@ -32,6 +32,15 @@ run_size(const char *text, size_t size)
     return at;
 }
 
+/* A single star that touches a word on one side only: "*so*", not "2*3". */
+static bool
+is_emphasis(const char *text, size_t size, size_t at)
+{
+    bool before = at > 0 && text[at - 1] != ' ';
+    bool after = at + 1 < size && text[at + 1] != ' ';
+    return text[at] == '*' && before != after;
+}
+
 /* Appends 'text' without the stars of emphasis and the backslashes of escapes;
  * returns how many columns it takes. */
 static size_t
@@ -41,12 +50,17 @@ append_inline(struct page *page, const char *text, size_t size, struct buf *out)
     for (size_t at = 0; at < size;) {
         size_t left = size - at;
         bool stars = left >= 2 && text[at] == '*' && text[at + 1] == '*';
+        bool star = !stars && is_emphasis(text, size, at);
         bool escape = left >= 2 && text[at] == '\\' &&
                       ispunct((unsigned char)text[at + 1]);
         if (stars) {
             page->bold = !page->bold;
             buf_puts(out, !page->colour ? "" : page->bold ? BOLD : PLAIN);
             at += 2;
+            continue;
+        }
+        if (star) {
+            at++;
             continue;
         }
         at += escape;

@@ -248,10 +248,14 @@ append_key(const char *key, struct buf *out)
     term_pad(out, key, SUMMARY_COLUMNS);
 }
 
-/* "key  value"; the items of an array a line each. */
+/* "key  value"; the items of an array a line each.  What has members of its own
+ * is for --json. */
 static void
 append_value(const char *key, struct json_object *value, struct buf *out)
 {
+    if (json_object_is_type(value, json_type_object)) {
+        return;
+    }
     bool list = json_object_is_type(value, json_type_array);
     size_t count = list ? json_object_array_length(value) : 1;
     for (size_t i = 0; i < count; i++) {

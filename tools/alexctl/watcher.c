@@ -102,11 +102,6 @@ decode_task(struct json_object *object, struct task *ret, struct err *err)
 static void
 describe(const struct watcher *w, const struct task *t, struct buf *out)
 {
-    const struct look *look = look_of(t->state);
-    bool colour = w->view == VIEW_SCREEN && w->ctl->colour;
-    if (colour) {
-        buf_printf(out, "\x1b[%sm%s\x1b[0m ", look->colour, look->mark);
-    }
     term_pad(out, t->node, 14);
     buf_puts(out, " ");
     term_pad(out, t->agent, 12);
@@ -203,14 +198,22 @@ print_changes(const struct watcher *w, struct json_object *tasks,
     return 0;
 }
 
+/* "reporter ...", no wider than the terminal: a wrapped line would put
+ * the next drawing in the wrong place. */
 static void
-append_row(struct buf *out, const char *text, size_t size, size_t width)
+append_row(const struct watcher *w, const struct task *task, struct buf *out)
 {
-    /* Escapes for colour take no columns: allow for them. */
-    size_t limit = width + 16;
+    const struct look *look = look_of(task->state);
+    _cleanup(buf_free) struct buf line = {0};
+    describe(w, task, &line);
     buf_puts(out, "\x1b[2K");
-    buf_append(out, text, size < limit ? size : limit);
-    buf_puts(out, "\x1b[0m\n");
+    if (w->ctl->colour) {
+        buf_printf(out, "\x1b[%sm%s\x1b[0m ", look->colour, look->mark);
+    } else {
+        buf_printf(out, "%s ", look->mark);
+    }
+    term_pad(out, line.data, term_width() - 3);
+    buf_puts(out, "\n");
 }
 
 static int
@@ -224,12 +227,10 @@ draw(struct watcher *w, struct json_object *tasks, struct err *err)
     }
     for (size_t i = 0; i < rows; i++) {
         struct task task;
-        _cleanup(buf_free) struct buf line = {0};
         if (decode_task(json_object_array_get_idx(tasks, i), &task, err) < 0) {
             return -1;
         }
-        describe(w, &task, &line);
-        append_row(&screen, line.data, line.size, term_width());
+        append_row(w, &task, &screen);
     }
     w->drawn = (int)rows;
     if (count > rows) {
