@@ -380,26 +380,44 @@ test_nothing_held_asks_nothing(void **state)
     assert_string_equal(text_at(out, "detail.notes"), "[]");
 }
 
+/* Names of the most bytes there can be, and something wrong with each. */
 static void
 test_the_summary_stays_small_whatever_is_held(void **state)
 {
     _cleanup(buf_free) struct buf accounts = {0};
+    _cleanup(buf_free) struct buf targets = {0};
+    _cleanup(buf_free) struct buf name = {0};
 
     (void)state;
-    buf_puts(&accounts, "[{\"id\":\"1\",\"name\":\"A\",\"positions\":[");
-    for (int i = 0; i < 5000; i++) {
-        buf_printf(&accounts,
-                   "{\"symbol\":\"\u00dc\u00dc\u00dc\u00dc\u00dc\u00dc\u00dc"
-                   "\u00dc\u00dc\u00dc\u00dc%04d\",\"quantity\":\"-1\"}%s",
-                   i, i < 4999 ? "," : "]}]");
+    for (int i = 0; i < 32; i++) {
+        buf_puts(&name, "\U0001F4B0");
     }
+    for (int i = 0; i < 50; i++) {
+        buf_printf(&accounts,
+                   "%s{\"id\":\"%d\",\"name\":\"%s\",\"cash_balance\":-1,"
+                   "\"positions\":[{\"symbol\":\"%.64s%d\",\"quantity\":-1}"
+                   "]}",
+                   i > 0 ? "," : "[", i, name.data, name.data, i);
+    }
+    buf_puts(&accounts, "]");
+    for (int i = 0; i < 6; i++) {
+        buf_printf(&targets, "%s\"%s%d\":5", i > 0 ? "," : "{", name.data, i);
+    }
+    buf_puts(&targets, "}");
+    _cleanup(cleanup_free) char *user =
+        xasprintf("{\"asset_class_targets\":%s,\"region_targets\":%s}",
+                  targets.data, targets.data);
     _cleanup(json_put) struct json_object *out =
-        plan((struct input){.accounts = accounts.data}, NULL);
+        plan((struct input){.user = user, .accounts = accounts.data}, NULL);
 
-    assert_true(strlen(text_at(out, "summary_payload")) < 5000);
+    assert_true(
+        strlen(json_object_to_json_string_ext(agent_at(out, "summary_payload"),
+                                              JSON_C_TO_STRING_SPACED)) < 6000);
     assert_int_equal(
         json_object_array_length(agent_at(out, "summary_payload.unpriced")),
         25);
+    assert_true(json_object_array_length(
+                    agent_at(out, "summary_payload.data_quality")) >= 3);
 }
 
 static void

@@ -156,6 +156,11 @@ test_apportioned_shares_add_up(void **state)
     assert_int_equal(ret[0], 34);
     assert_int_equal(ret[1], 33);
     assert_int_equal(ret[2], 33);
+    /* 33 2/3 each: of three equal remainders the first two are served. */
+    portfolio_apportion(101, thirds, 3, ret);
+    assert_int_equal(ret[0], 34);
+    assert_int_equal(ret[1], 34);
+    assert_int_equal(ret[2], 33);
     /* 19.61, 0, 29.41, 50.98: two left over, to .98 and then to .61. */
     portfolio_apportion(100, uneven, 4, ret);
     assert_int_equal(ret[0], 20);
