@@ -418,6 +418,7 @@ test_the_summary_stays_small_whatever_is_held(void **state)
         25);
     assert_true(json_object_array_length(
                     agent_at(out, "summary_payload.data_quality")) >= 3);
+    assert_true(strlen(text_at(out, "summary_payload.data_quality")) < 3500);
 }
 
 static void
