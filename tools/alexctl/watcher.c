@@ -198,7 +198,7 @@ print_changes(const struct watcher *w, struct json_object *tasks,
     return 0;
 }
 
-/* "reporter ...", no wider than the terminal: a wrapped line would put
+/* A mark and a task, no wider than the terminal: a wrapped line would put
  * the next drawing in the wrong place. */
 static void
 append_row(const struct watcher *w, const struct task *task, struct buf *out)
