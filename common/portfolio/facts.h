@@ -6,6 +6,18 @@
 
 #define PORTFOLIO_ISSUES_MAX 24
 
+/* A sentence about the data's quality.  What it is about matters to those who
+ * know better: classification is under way while the planner speaks. */
+struct portfolio_issue {
+    enum portfolio_issue_about {
+        PORTFOLIO_ISSUE_VALUE,          /* Totals are not what they seem. */
+        PORTFOLIO_ISSUE_NOTE,           /* From an earlier task. */
+        PORTFOLIO_ISSUE_CLASSIFICATION, /* Breakdowns are not. */
+        PORTFOLIO_ISSUE_GOALS,          /* The user's targets are odd. */
+    } about;
+    const char *text; /* Plain, with at most five names. */
+};
+
 /* All positions in one instrument, over all accounts. */
 struct portfolio_holding {
     const struct portfolio_instrument *instrument;
@@ -47,8 +59,7 @@ struct portfolio_facts {
     const struct portfolio_instrument *const *unclassified; /* The same. */
     size_t unclassified_count;
     int64_t unclassified_cents;
-    /* Data quality, worst first: plain sentences, none with over five names. */
-    const char *issues[PORTFOLIO_ISSUES_MAX];
+    struct portfolio_issue issues[PORTFOLIO_ISSUES_MAX]; /* Worst first. */
     size_t issue_count;
 };
 

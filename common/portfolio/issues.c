@@ -24,6 +24,7 @@ struct issue_context {
     struct portfolio_facts *facts;
     struct arena *mem;
     struct names names; /* Room for every position. */
+    enum portfolio_issue_about about;
 };
 
 static void
@@ -43,7 +44,8 @@ static void
 say(struct issue_context *c, const char *sentence)
 {
     if (c->facts->issue_count < PORTFOLIO_ISSUES_MAX) {
-        c->facts->issues[c->facts->issue_count++] = sentence;
+        c->facts->issues[c->facts->issue_count++] =
+            (struct portfolio_issue){c->about, sentence};
     }
 }
 
@@ -126,14 +128,22 @@ say_unclassified(struct issue_context *c)
                      share, c->names.count == 1 ? "is" : "are", names_text(c)));
 }
 
+/* A single company is where it is; only a fund's percentages can be rough. */
+static bool
+is_company(const struct portfolio_instrument *item)
+{
+    return strcmp(item->type, "stock") == 0;
+}
+
 static void
-name_classified_by(struct issue_context *c, const char *source)
+name_classified_by(struct issue_context *c, const char *source,
+                   bool with_companies)
 {
     for (size_t i = 0; i < c->facts->holding_count; i++) {
         const struct portfolio_instrument *item =
             c->facts->holdings[i].instrument;
 
-        if (item->classified &&
+        if (item->classified && (with_companies || !is_company(item)) &&
             strncmp(item->classified_by, source, strlen(source)) == 0) {
             name_add(c, item->symbol);
         }
@@ -143,7 +153,7 @@ name_classified_by(struct issue_context *c, const char *source)
 static void
 say_by_rule(struct issue_context *c)
 {
-    name_classified_by(c, "rule");
+    name_classified_by(c, "rule", true);
     if (c->names.count > 0) {
         say(c, arena_printf(c->mem,
                             "Classified by rule from name and type, and so "
@@ -155,7 +165,7 @@ say_by_rule(struct issue_context *c)
 static void
 say_curated(struct issue_context *c)
 {
-    name_classified_by(c, "curated");
+    name_classified_by(c, "curated", false);
     if (c->names.count > 0) {
         say(c, arena_printf(c->mem,
                             "Classified from a table of approximate "
@@ -247,10 +257,20 @@ say_notes(struct issue_context *c)
 }
 
 /* What falsifies totals first, then what blurs their breakdown. */
-static void (*const sayers[])(struct issue_context *) = {
-    say_unpriced,      say_debts,          say_shorts,  say_notes,
-    say_stale,         say_unclassified,   say_by_rule, say_curated,
-    say_class_targets, say_region_targets,
+static const struct {
+    void (*say)(struct issue_context *);
+    enum portfolio_issue_about about;
+} sayers[] = {
+    {say_unpriced, PORTFOLIO_ISSUE_VALUE},
+    {say_debts, PORTFOLIO_ISSUE_VALUE},
+    {say_shorts, PORTFOLIO_ISSUE_VALUE},
+    {say_notes, PORTFOLIO_ISSUE_NOTE},
+    {say_stale, PORTFOLIO_ISSUE_VALUE},
+    {say_unclassified, PORTFOLIO_ISSUE_CLASSIFICATION},
+    {say_by_rule, PORTFOLIO_ISSUE_CLASSIFICATION},
+    {say_curated, PORTFOLIO_ISSUE_CLASSIFICATION},
+    {say_class_targets, PORTFOLIO_ISSUE_GOALS},
+    {say_region_targets, PORTFOLIO_ISSUE_GOALS},
 };
 
 void
@@ -269,6 +289,7 @@ portfolio_issues(const struct portfolio *portfolio, struct arena *mem,
 
     for (size_t i = 0; i < ARRAY_COUNT(sayers); i++) {
         c.names.count = 0;
-        sayers[i](&c);
+        c.about = sayers[i].about;
+        sayers[i].say(&c);
     }
 }

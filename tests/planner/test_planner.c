@@ -153,6 +153,9 @@ test_each_unclassified_symbol_is_tagged_once(void **state)
     (void)state;
     assert_string_equal(text_at(tag, "params"),
                         "{\"symbols\":[\"FAKE\",\"NEW\"]}");
+    /* So that they are not classified is no longer true when it is read. */
+    assert_null(
+        strstr(text_at(out, "summary_payload.data_quality"), "classified"));
 }
 
 static void

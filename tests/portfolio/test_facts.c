@@ -10,6 +10,12 @@
 
 #define FIXTURE SOURCE_DIR "/test_user.json"
 
+#define CURATED                                                                \
+    ",\"current_price\":1,\"allocation_source\":\"curated 2026-11\","          \
+    "\"allocation_asset_class\":{\"equity\":100},"                             \
+    "\"allocation_regions\":{\"asia\":100},"                                   \
+    "\"allocation_sectors\":{\"other\":100}"
+
 struct found {
     struct arena *mem;
     const struct portfolio *p;
@@ -40,7 +46,7 @@ static bool
 says(const struct found *it, const char *words)
 {
     for (size_t i = 0; i < it->facts.issue_count; i++) {
-        if (strstr(it->facts.issues[i], words)) {
+        if (strstr(it->facts.issues[i].text, words)) {
             return true;
         }
     }
@@ -194,6 +200,28 @@ test_gaps_in_the_data_are_listed(void **state)
 }
 
 static void
+test_only_funds_of_the_table_are_approximate(void **state)
+{
+    struct found it = find((struct input){
+        .accounts = "[{\"id\":\"1\",\"name\":\"A\",\"positions\":["
+                    "{\"symbol\":\"CO\",\"quantity\":1},"
+                    "{\"symbol\":\"FUND\",\"quantity\":1}]}]",
+        .instruments =
+            "{\"CO\":{\"name\":\"C\",\"instrument_type\":\"stock\"" CURATED
+            "},\"FUND\":{\"name\":\"F\","
+            "\"instrument_type\":\"etf\"" CURATED "}}",
+    });
+
+    (void)state;
+    assert_int_equal(it.facts.issue_count, 1);
+    assert_int_equal(it.facts.issues[0].about, PORTFOLIO_ISSUE_CLASSIFICATION);
+    assert_string_equal(
+        it.facts.issues[0].text,
+        "Classified from a table of approximate allocations: FUND.");
+    arena_free(&it.mem);
+}
+
+static void
 test_nothing_to_complain_about_is_no_issue(void **state)
 {
     _cleanup(cleanup_free) char *text = input_file(FIXTURE);
@@ -219,6 +247,7 @@ main(void)
             test_international_leaves_out_regions_with_a_target_of_their_own),
         cmocka_unit_test(test_a_symbol_in_two_accounts_is_one_holding),
         cmocka_unit_test(test_gaps_in_the_data_are_listed),
+        cmocka_unit_test(test_only_funds_of_the_table_are_approximate),
         cmocka_unit_test(test_nothing_to_complain_about_is_no_issue),
     };
 

@@ -103,6 +103,13 @@ static const struct {
      "real_estate 100"},
     {"B1", "ACME 5.25% 2031", "bond", "bond", "fixed_income 100",
      "north_america 100", "corporate 100"},
+    {"B2", "ACME INC 5.25% 2031", "bond", "bond", "fixed_income 100",
+     "north_america 100", "corporate 100"},
+    {"00206RDH2", "ACME INC 4% 2031", "", "bond_fund", "fixed_income 100",
+     "north_america 100", "corporate 100"},
+    {"K1", "Acme Balanced Holdings Fund", "", "mutual_fund",
+     "equity 60 fixed_income 40", "north_america 65 international 35",
+     "diversified 100"},
     {"W1", "Weird", "spaceship", "stock", "equity 100", "north_america 100",
      "other 100"},
 };
@@ -149,6 +156,12 @@ test_the_rationale_says_which_words_decided(void **state)
         "By rule: taken for treasury bonds, because its name says "
         "\"treasury\"; region: its name says \"europe\"; sector: the usual "
         "ones of its kind.");
+    item.name = "Lumen Row Acquisition Corp, Wts";
+    tagger_rules(&item, 2026, mem, &class);
+    assert_string_equal(
+        class.rationale,
+        "By rule: taken for shares, because its name says \"corp\"; region: "
+        "North America is assumed; sector: none is named.");
     item.name = "X";
     tagger_rules(&item, 2026, mem, &class);
     assert_string_equal(

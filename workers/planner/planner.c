@@ -106,6 +106,26 @@ write_plan(const struct planner *p, struct buf *output)
     buf_json_end(output);
 }
 
+/* Classification is left to the tagger, which is only about to begin. */
+static void
+write_issues(const struct planner *p, struct buf *output)
+{
+    size_t begin = output->size;
+
+    buf_json_key(output, "data_quality");
+    buf_json_array(output);
+    for (size_t i = 0; i < p->facts.issue_count &&
+                       output->size - begin < SUMMARY_ISSUES_BYTES;
+         i++) {
+        const struct portfolio_issue *issue = &p->facts.issues[i];
+
+        if (issue->about != PORTFOLIO_ISSUE_CLASSIFICATION) {
+            buf_json_string(output, issue->text);
+        }
+    }
+    buf_json_end(output);
+}
+
 static void
 write_summary_lists(const struct planner *p, struct buf *output)
 {
@@ -124,16 +144,7 @@ write_summary_lists(const struct planner *p, struct buf *output)
         buf_json_string(output, p->facts.unpriced[i]->symbol);
     }
     buf_json_end(output);
-    buf_json_key(output, "data_quality");
-    buf_json_array(output);
-    size_t begin = output->size;
-
-    for (size_t i = 0; i < p->facts.issue_count &&
-                       output->size - begin < SUMMARY_ISSUES_BYTES;
-         i++) {
-        buf_json_string(output, p->facts.issues[i]);
-    }
-    buf_json_end(output);
+    write_issues(p, output);
 }
 
 static void

@@ -261,7 +261,7 @@ page_quality(struct page *page)
     }
     for (size_t i = 0; i < page->facts->issue_count; i++) {
         buf_printf(page->out, "- %s\n",
-                   page_escape(page, page->facts->issues[i]));
+                   page_escape(page, page->facts->issues[i].text));
     }
     buf_puts(page->out, page->facts->issue_count > 0 ? "\n" : "");
 }

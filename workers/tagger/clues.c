@@ -236,3 +236,9 @@ const struct clues_sector_row clues_sectors[] = {
     {" wireless ", "communication"},
     {NULL},
 };
+
+const char *const clues_companies[] = {
+    " common stock ", " inc ",      " corp ",
+    " corporation ",  " company ",  " plc ",
+    " ltd ",          " holdings ", NULL,
+};

@@ -66,3 +66,5 @@ extern const struct clues_region_row clues_regions[];
 extern const struct clues_sector_row clues_sectors[];
 /* What a fund with a year in its name may call itself. */
 extern const char *const clues_target_date[]; /* Ends with NULL. */
+/* How companies end their names. */
+extern const char *const clues_companies[]; /* Ends with NULL. */

@@ -164,6 +164,18 @@ by_cusip(struct ruling *r)
 }
 
 static bool
+by_company_words(struct ruling *r)
+{
+    for (size_t i = 0; clues_companies[i]; i++) {
+        if (strstr(r->words, clues_companies[i])) {
+            decide(r, CLUES_EQUITY, says(r, clues_companies[i]));
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
 by_nothing(struct ruling *r)
 {
     decide(r, CLUES_EQUITY, "nothing is known about it");
@@ -171,8 +183,8 @@ by_nothing(struct ruling *r)
 }
 
 static bool (*const deciders[])(struct ruling *) = {
-    by_target_date, by_symbol, by_kind_words, by_mix_words,
-    by_type,        by_cusip,  by_nothing,
+    by_target_date, by_symbol, by_kind_words,    by_mix_words,
+    by_type,        by_cusip,  by_company_words, by_nothing,
 };
 
 static void
