@@ -55,6 +55,15 @@ is_fund_symbol(const char *symbol)
            strspn(symbol, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5;
 }
 
+/* Nine letters and digits that begin with a digit: what is known by its CUSIP
+ * has no ticker, and is a bond. */
+static bool
+is_cusip(const char *symbol)
+{
+    return strlen(symbol) == 9 && isdigit((unsigned char)symbol[0]) &&
+           strspn(symbol, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 9;
+}
+
 static bool
 by_symbol(struct ruling *r)
 {
@@ -147,16 +156,10 @@ by_type(struct ruling *r)
     return false;
 }
 
-/* Nine letters and digits that begin with a digit: a CUSIP, and those of what
- * has no ticker are bonds'. */
 static bool
 by_cusip(struct ruling *r)
 {
-    const char *symbol = r->item->symbol;
-    const char *alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-    if (strlen(symbol) != 9 || strspn(symbol, alphanumeric) != 9 ||
-        !isdigit((unsigned char)symbol[0])) {
+    if (!is_cusip(r->item->symbol)) {
         return false;
     }
     decide(r, CLUES_BOND_CORPORATE, "its symbol is a CUSIP number");
@@ -265,10 +268,13 @@ type_of(const struct ruling *r)
     if (portfolio_type_known(r->type)) {
         return r->type;
     }
+    bool is_bond = r->kind >= CLUES_BOND_TREASURY && r->kind <= CLUES_BOND_ANY;
+
+    if (is_bond && is_cusip(r->item->symbol)) {
+        return "bond";
+    }
     if (strstr(r->words, " etf ")) {
-        return r->kind >= CLUES_BOND_TREASURY && r->kind <= CLUES_BOND_ANY
-                   ? "bond_fund"
-                   : "etf";
+        return is_bond ? "bond_fund" : "etf";
     }
     if (r->kind == CLUES_EQUITY &&
         (is_fund_symbol(r->item->symbol) || strstr(r->words, " fund "))) {
