@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "alexctl/bench.h"
@@ -84,6 +85,22 @@ bench_record(struct bench_results *results, enum bench_id id, double value)
 {
     results->values[id] = value;
     results->known[id] = true;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+    double left = *(const double *)a;
+    double right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+double
+bench_percentile(double *values, size_t count, int percent)
+{
+    size_t rank = (count * (size_t)percent + 99) / 100;
+    qsort(values, count, sizeof(double), by_value);
+    return values[rank > 0 ? rank - 1 : 0];
 }
 
 /* Above 1 is better than the target. */

@@ -97,6 +97,9 @@ struct bench_results {
 void bench_record(struct bench_results *results, enum bench_id id,
                   double value);
 
+/* The smallest value that 'percent' of them are not above; sorts them. */
+double bench_percentile(double *values, size_t count, int percent);
+
 int bench_noop(struct bench *bench, struct bench_results *ret, struct err *err);
 int bench_noop_10(struct bench *bench, struct bench_results *ret,
                   struct err *err);

@@ -89,8 +89,8 @@ int
 bench_forget_jobs(struct bench *bench, struct err *err)
 {
     static const char *const statements[] = {
-        "delete from fleet.checkpoints where task_id in "
-        "(select t.id from fleet.tasks t where t.job_id in %s)",
+        ("delete from fleet.checkpoints where task_id in "
+         "(select t.id from fleet.tasks t where t.job_id in %s)"),
         "delete from fleet.results where job_id in %s",
         "delete from fleet.inputs where job_id in %s",
         "delete from fleet.events where job_id in %s",

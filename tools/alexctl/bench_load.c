@@ -1,6 +1,5 @@
 /* Load: how many tasks and jobs a second, how soon, how many at once. */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "alexctl/bench.h"
@@ -146,22 +145,6 @@ time_analysis(struct bench *bench, double *ret_ms, struct err *err)
     return 0;
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-    double left = *(const double *)a;
-    double right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
-/* The smallest value that 'part' of them are not above. */
-static double
-percentile(const double *sorted, size_t count, double part)
-{
-    size_t rank = (size_t)((double)count * part + 0.999999);
-    return sorted[rank > 0 ? rank - 1 : 0];
-}
-
 int
 bench_latency(struct bench *bench, struct bench_results *ret, struct err *err)
 {
@@ -183,10 +166,9 @@ bench_latency(struct bench *bench, struct bench_results *ret, struct err *err)
             return -1;
         }
     }
-    qsort(times_ms, count, sizeof(double), by_value);
-    bench_record(ret, BENCH_P50, percentile(times_ms, count, 0.50));
-    bench_record(ret, BENCH_P95, percentile(times_ms, count, 0.95));
-    bench_record(ret, BENCH_P99, percentile(times_ms, count, 0.99));
+    bench_record(ret, BENCH_P50, bench_percentile(times_ms, count, 50));
+    bench_record(ret, BENCH_P95, bench_percentile(times_ms, count, 95));
+    bench_record(ret, BENCH_P99, bench_percentile(times_ms, count, 99));
     ctl_say("  waiting for the insurance doorbells (30 s)");
     return bench_await_silence(bench, agents, ARRAY_COUNT(agents), err);
 }

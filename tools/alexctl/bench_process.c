@@ -124,14 +124,6 @@ measure_start(struct bench *bench, double *ret_ms, struct err *err)
     return 0;
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-    double left = *(const double *)a;
-    double right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 int
 bench_process(struct bench *bench, struct bench_results *ret, struct err *err)
 {
@@ -144,7 +136,6 @@ bench_process(struct bench *bench, struct bench_results *ret, struct err *err)
             return -1;
         }
     }
-    qsort(starts_ms, STARTS, sizeof(double), by_value);
-    bench_record(ret, BENCH_START, starts_ms[STARTS / 2]);
+    bench_record(ret, BENCH_START, bench_percentile(starts_ms, STARTS, 50));
     return 0;
 }
