@@ -56,10 +56,10 @@ begin
     from page
     union all
     select * from (
-        select coalesce(key, '{}') || jsonb_build_object(
-                   'from', at,
-                   'chars', least(fleet.page_chars(text), length(text) - at),
-                   'total_chars', length(text))::text,
+        select (coalesce(key, '{}') || jsonb_build_object(
+                    'from', at,
+                    'chars', least(fleet.page_chars(text), length(text) - at),
+                    'total_chars', length(text)))::text,
                substr(text, at + 1, fleet.page_chars(text))
         from page
         where n >= first_page and n < first_page + pages_a_call
