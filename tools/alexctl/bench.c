@@ -53,7 +53,11 @@ static const struct row {
 } rows[BENCH_IDS] = {
     [BENCH_NOOP] = {"noop_tasks_per_s", "durable no-op tasks", "/s", 15000,
                     BENCH_SQL_50, false},
-    [BENCH_NOOP_10] = {"noop_tasks_per_s_batch_10", "same, batches of 10", "/s",
+    [BENCH_BATCH] = {"noop_claim_batch", "  tasks a claim", "", 0, BENCH_BATCH,
+                     false},
+    [BENCH_BATCH_10] = {"noop_claim_batch_10", "  tasks a claim", "", 0,
+                        BENCH_BATCH_10, false},
+    [BENCH_NOOP_10] = {"noop_tasks_per_s_batch_10", "same, few in flight", "/s",
                        8000, BENCH_SQL_10, false},
     [BENCH_FAN] = {"fan_8_jobs_per_s", "fan-out of 8, submit included",
                    "jobs/s", 1500, BENCH_FAN, false},

@@ -74,7 +74,9 @@ int bench_now(struct bench *bench, double *ret, struct err *err);
 
 enum bench_id {
     BENCH_NOOP,
+    BENCH_BATCH,
     BENCH_NOOP_10,
+    BENCH_BATCH_10,
     BENCH_FAN,
     BENCH_P50,
     BENCH_P95,

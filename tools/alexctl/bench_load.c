@@ -9,6 +9,7 @@
 
 #define HANDLERS 8
 #define IN_FLIGHT 1000
+#define FEW_IN_FLIGHT 20 /* Makes claims of about ten. */
 #define NOOPS 30000
 #define FANS 4000
 #define FAN_PARAMS "{\"op\":\"fan\",\"width\":8}"
@@ -20,9 +21,10 @@
 static const char *const bench_agent[] = {"bench"};
 
 /* All are waiting when the worker starts; the clock runs from the first claim
- * to the last settle. */
+ * to the last settle.  A claim stamps all its tasks with one time. */
 static int
-burn_down(struct bench *bench, int in_flight, double *ret, struct err *err)
+burn_down(struct bench *bench, int in_flight, double *ret_rate,
+          double *ret_batch, struct err *err)
 {
     _cleanup(bench_worker_stop) struct bench_worker worker = {0};
     int64_t count = bench_scale(bench, NOOPS, 200);
@@ -34,7 +36,11 @@ burn_down(struct bench *bench, int in_flight, double *ret, struct err *err)
                     "select (count(*) / extract(epoch from max(since) - "
                     "min(claimed_at)))::text from fleet.tasks "
                     "where job_id in %s",
-                    ret, err) < 0) {
+                    ret_rate, err) < 0 ||
+        bench_query(bench,
+                    "select (count(*)::float / count(distinct claimed_at))"
+                    "::text from fleet.tasks where job_id in %s",
+                    ret_batch, err) < 0) {
         return -1;
     }
     return bench_await_silence(bench, bench_agent, 1, err);
@@ -44,10 +50,12 @@ int
 bench_noop(struct bench *bench, struct bench_results *ret, struct err *err)
 {
     double rate = 0;
-    if (burn_down(bench, IN_FLIGHT, &rate, err) < 0) {
+    double batch = 0;
+    if (burn_down(bench, IN_FLIGHT, &rate, &batch, err) < 0) {
         return -1;
     }
     bench_record(ret, BENCH_NOOP, rate);
+    bench_record(ret, BENCH_BATCH, batch);
     return 0;
 }
 
@@ -55,10 +63,12 @@ int
 bench_noop_10(struct bench *bench, struct bench_results *ret, struct err *err)
 {
     double rate = 0;
-    if (burn_down(bench, 10, &rate, err) < 0) {
+    double batch = 0;
+    if (burn_down(bench, FEW_IN_FLIGHT, &rate, &batch, err) < 0) {
         return -1;
     }
     bench_record(ret, BENCH_NOOP_10, rate);
+    bench_record(ret, BENCH_BATCH_10, batch);
     return 0;
 }
 
