@@ -9,6 +9,7 @@ struct target {
     int64_t number;
     bool flag;
     struct args_list list;
+    const char *name;
 };
 
 static const struct args_option options[] = {
@@ -22,6 +23,8 @@ static const struct args_option options[] = {
      "a flag"},
     {ARGS_LIST, "item", "I", offsetof(struct target, list), 0, 0, NULL,
      "an item"},
+    {ARGS_TEXT, "name", "N", offsetof(struct target, name), 1, 3, NULL,
+     "one to three characters"},
 };
 
 static int
@@ -100,6 +103,24 @@ test_lists_keep_their_order(void **state)
 }
 
 static void
+test_text_is_bounded_in_characters_not_bytes(void **state)
+{
+    (void)state;
+    assert_string_equal(parsed(WORDS("f", "--name", "\u20ac\u20ac\u20ac")).name,
+                        "\u20ac\u20ac\u20ac");
+    assert_refused(WORDS("f", "--name", "abcd"), "1 to 3 characters, not 4");
+    assert_refused(WORDS("f", "--name="), "1 to 3 characters, not 0");
+}
+
+static void
+test_text_that_is_not_utf8_is_refused(void **state)
+{
+    (void)state;
+    assert_refused(WORDS("f", "--text", "a\xff"), "--text is not UTF-8");
+    assert_refused(WORDS("f", "--item", "a=\xc3\x28"), "--item is not UTF-8");
+}
+
+static void
 test_two_dashes_end_the_options(void **state)
 {
     (void)state;
@@ -163,6 +184,8 @@ main(void)
         cmocka_unit_test(test_defaults_hold_until_given),
         cmocka_unit_test(test_values_come_after_a_space_or_an_equals_sign),
         cmocka_unit_test(test_lists_keep_their_order),
+        cmocka_unit_test(test_text_is_bounded_in_characters_not_bytes),
+        cmocka_unit_test(test_text_that_is_not_utf8_is_refused),
         cmocka_unit_test(test_two_dashes_end_the_options),
         cmocka_unit_test(test_help_wins_over_everything),
         cmocka_unit_test(test_bad_words_are_named),

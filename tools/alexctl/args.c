@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define USAGE 64
 
 static void *
@@ -31,6 +33,41 @@ set_int(const struct args_option *option, const char *text, void *target,
     return 0;
 }
 
+/* The database takes nothing but UTF-8, and what JSON made of other bytes would
+ * be another name. */
+static int
+check_text(const struct args_option *option, const char *text, struct err *err)
+{
+    size_t left = strlen(text);
+    int64_t count = 0;
+    for (size_t size = 0; left > 0; text += size, left -= size) {
+        size = utf8_size(text, left);
+        if (size == 0) {
+            return err_set(err, ERR_REJECT, USAGE, "--%s is not UTF-8",
+                           option->name);
+        }
+        count++;
+    }
+    if (option->max > 0 && (count < option->min || count > option->max)) {
+        return err_set(err, ERR_REJECT, USAGE,
+                       "--%s takes %" PRId64 " to %" PRId64
+                       " characters, not %" PRId64,
+                       option->name, option->min, option->max, count);
+    }
+    return 0;
+}
+
+static int
+set_text(const struct args_option *option, const char *text, void *target,
+         struct err *err)
+{
+    if (check_text(option, text, err) < 0) {
+        return -1;
+    }
+    *(const char **)field(option, target) = text;
+    return 0;
+}
+
 static int
 set_list(const struct args_option *option, const char *text, void *target,
          struct err *err)
@@ -39,6 +76,9 @@ set_list(const struct args_option *option, const char *text, void *target,
     if (list->count == ARGS_LIST_MAX) {
         return err_set(err, ERR_REJECT, USAGE, "--%s may be given %d times",
                        option->name, ARGS_LIST_MAX);
+    }
+    if (check_text(option, text, err) < 0) {
+        return -1;
     }
     list->items[list->count++] = text;
     return 0;
@@ -53,6 +93,7 @@ set_value(const struct args_option *option, const char *text, void *target,
         *(bool *)field(option, target) = true;
         return 0;
     case ARGS_TEXT:
+        return set_text(option, text, target, err);
     case ARGS_WORD:
         *(const char **)field(option, target) = text;
         return 0;

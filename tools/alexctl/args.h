@@ -10,9 +10,10 @@
 
 enum args_type {
     ARGS_FLAG, /* bool. */
-    ARGS_TEXT, /* const char *; NULL when not given. */
+    ARGS_TEXT, /* const char *, UTF-8; NULL when not given.  With a max:
+                  min..max characters. */
     ARGS_INT,  /* int64_t in min..max. */
-    ARGS_LIST, /* struct args_list: may be given ARGS_LIST_MAX times. */
+    ARGS_LIST, /* struct args_list of UTF-8; given ARGS_LIST_MAX times. */
     ARGS_WORD, /* const char *: a word without "--" that must be there. */
 };
 

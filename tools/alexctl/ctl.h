@@ -34,6 +34,9 @@ enum ctl_exit {
  * CTL_EXIT_UNAVAILABLE. */
 #define CTL_TIMED_OUT 75
 
+/* Characters of a user's id and of an account's name. */
+#define CTL_NAME_MAX 255
+
 struct ctl {
     char *store_url; /* "" when not set; so are the others. */
     char *admin_store_url;

@@ -32,11 +32,11 @@ struct options {
 static const struct args_option options[] = {
     {ARGS_WORD, "FILE", NULL, FIELD(file), 0, 0, NULL,
      "the export, a CSV file"},
-    {ARGS_TEXT, "user", "U", FIELD(user), 0, 0, NULL,
+    {ARGS_TEXT, "user", "U", FIELD(user), 1, CTL_NAME_MAX, NULL,
      "whose portfolio; made if new (default: the only user)"},
     {ARGS_TEXT, "broker", "B", FIELD(broker), 0, 0, "auto",
      "auto, fidelity, schwab, vanguard or plain"},
-    {ARGS_TEXT, "account", "NAME", FIELD(account), 0, 0, "Imported",
+    {ARGS_TEXT, "account", "NAME", FIELD(account), 1, CTL_NAME_MAX, "Imported",
      "the account of a file that names none"},
     {ARGS_INT, "years", "N", FIELD(years), NOT_GIVEN, 100, "-1",
      "years until retirement; -1 leaves it as it is"},

@@ -18,7 +18,7 @@ struct options {
 #define FIELD(name) offsetof(struct options, name)
 
 static const struct args_option jobs_options[] = {
-    {ARGS_TEXT, "user", "U", FIELD(user), 0, 0, NULL,
+    {ARGS_TEXT, "user", "U", FIELD(user), 1, CTL_NAME_MAX, NULL,
      "whose jobs (default: everybody's)"},
     {ARGS_INT, "limit", "N", FIELD(limit), 1, 100, "20", "newest so many"},
     {ARGS_FLAG, "json", NULL, FIELD(json), 0, 0, NULL, "print one JSON array"},

@@ -11,7 +11,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#define KEY_MAX_BYTES 200
+#define KEY_MAX 200
+#define KEY_SIZE (4 * KEY_MAX + 24) /* With the number of its job. */
+#define REQUEST_MAX_BYTES 60000     /* What the engine takes, with room. */
 #define SAY_EVERY_MS 2000
 
 struct options {
@@ -28,11 +30,11 @@ struct options {
 #define FIELD(name) offsetof(struct options, name)
 
 static const struct args_option options[] = {
-    {ARGS_TEXT, "user", "U", FIELD(user), 0, 0, NULL,
+    {ARGS_TEXT, "user", "U", FIELD(user), 1, CTL_NAME_MAX, NULL,
      "whose portfolio (default: the only user)"},
     {ARGS_TEXT, "type", "T", FIELD(type), 0, 0, "portfolio_analysis",
      "type of job"},
-    {ARGS_TEXT, "idempotency-key", "K", FIELD(key), 0, 0, NULL,
+    {ARGS_TEXT, "idempotency-key", "K", FIELD(key), 1, KEY_MAX, NULL,
      "the same key and request give the same job"},
     {ARGS_LIST, "option", "NAME=VALUE", FIELD(options), 0, 0, NULL,
      "option of the analysis; may be repeated"},
@@ -69,7 +71,33 @@ write_request(const struct args_list *list, struct buf *out, struct err *err)
     }
     buf_json_end(out);
     buf_json_end(out);
+    if (out->size > REQUEST_MAX_BYTES) {
+        return err_set(err, ERR_REJECT, CTL_EXIT_USAGE,
+                       "the options have %zu bytes, at most %d are taken",
+                       out->size, REQUEST_MAX_BYTES);
+    }
     return json_check(out->data, out->size, err);
+}
+
+/* As Alex's own API knows them. */
+static int
+check_type(const char *type, struct err *err)
+{
+    static const char *const types[] = {
+        "portfolio_analysis",    "rebalance_recommendation",
+        "retirement_projection", "risk_assessment",
+        "tax_optimization",      "instrument_research",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
+        if (strcmp(type, types[i]) == 0) {
+            return 0;
+        }
+    }
+    return err_set(err, ERR_REJECT, CTL_EXIT_USAGE,
+                   "--type is portfolio_analysis, rebalance_recommendation, "
+                   "retirement_projection, risk_assessment, tax_optimization "
+                   "or instrument_research, not '%.40s'",
+                   type);
 }
 
 static int
@@ -110,7 +138,7 @@ submit_some(struct ctl *ctl, const struct submitter_job *model, int64_t from,
             size_t count, bool json, char ret_last[UUID_SIZE], struct err *err)
 {
     struct submitter_job jobs[SUBMITTER_BATCH_MAX];
-    char keys[SUBMITTER_BATCH_MAX][KEY_MAX_BYTES + 24];
+    char keys[SUBMITTER_BATCH_MAX][KEY_SIZE];
     for (size_t i = 0; i < count; i++) {
         int64_t number = from + (int64_t)i;
         jobs[i] = *model;
@@ -163,16 +191,12 @@ submit(struct ctl *ctl, const void *given, struct err *err)
     _cleanup(cleanup_free) char *user = NULL;
     _cleanup(buf_free) struct buf request = {0};
     char last[UUID_SIZE];
-    if (o->key != NULL &&
-        (o->key[0] == '\0' || strlen(o->key) > KEY_MAX_BYTES)) {
-        return err_set(err, ERR_REJECT, CTL_EXIT_USAGE,
-                       "--idempotency-key takes 1 to %d bytes", KEY_MAX_BYTES);
-    }
     if (o->wait && o->count > 1) {
         return err_set(err, ERR_REJECT, CTL_EXIT_USAGE,
                        "--wait watches one job: not together with --count");
     }
-    if (write_request(&o->options, &request, err) < 0 ||
+    if (check_type(o->type, err) < 0 ||
+        write_request(&o->options, &request, err) < 0 ||
         ctl_user(ctl, o->user, &user, err) < 0) {
         return -1;
     }

@@ -54,7 +54,7 @@ const struct command command_watch = {
 
 static const struct args_option cancel_options[] = {
     {ARGS_WORD, "JOB", NULL, FIELD(job), 0, 0, NULL, "the job's id"},
-    {ARGS_TEXT, "by", "WHO", FIELD(by), 0, 0, "alexctl",
+    {ARGS_TEXT, "by", "WHO", FIELD(by), 1, CTL_NAME_MAX, "alexctl",
      "who cancels, for the record"},
     {ARGS_FLAG, "json", NULL, FIELD(json), 0, 0, NULL,
      "print the engine's answer as JSON"},
