@@ -160,6 +160,18 @@ xstrdup(const char *text)
 }
 
 char *
+xmemdup(const void *bytes, size_t size)
+{
+    char *copy = xmalloc(size + 1);
+
+    if (size > 0) {
+        memcpy(copy, bytes, size);
+    }
+    copy[size] = '\0';
+    return copy;
+}
+
+char *
 xasprintf(const char *format, ...)
 {
     va_list args;

@@ -26,4 +26,5 @@ void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *text);
+char *xmemdup(const void *bytes, size_t size); /* With a NUL after it. */
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,24 +1,22 @@
 /* How long to wait before trying again: 0.2 s doubling to 5 s, each time a
- * random part of it, so that a fleet does not come back in one wave. */
+ * random half of it, so that a fleet does not come back in one wave.  The log
+ * has the begin and the end of each outage; the metrics count every failure. */
 #pragma once
 
 #include <stdint.h>
 
-#include "base/clock.h"
+#include "base/err.h"
 
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_LAST_MS 5000
 
-struct backoff {
-    int64_t ms; /* 0: nothing failed yet. */
+struct backoff { /* Zero-initialised: nothing has failed yet. */
+    int64_t ms;
+    const char *message; /* What failed first. */
 };
 
-static inline int64_t
-backoff_next(struct backoff *backoff)
-{
-    backoff->ms = backoff->ms == 0 ? BACKOFF_FIRST_MS : 2 * backoff->ms;
-    if (backoff->ms > BACKOFF_LAST_MS) {
-        backoff->ms = BACKOFF_LAST_MS;
-    }
-    return clock_jitter_ms(backoff->ms / 2, backoff->ms);
-}
+/* 'message' is a log's: constant. */
+int64_t backoff_next_ms(struct backoff *backoff, const char *message,
+                        const struct err *err);
+/* It works again, if it did not. */
+void backoff_reset(struct backoff *backoff);

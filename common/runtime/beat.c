@@ -126,8 +126,8 @@ take_row(const struct beat *beat, const struct store_row *row, struct err *err)
         lose(beat, run);
         return 0;
     }
-    flight_beaten(run, beat->sent_ms, beat->sup->conf.lease_ms,
-                  json_flag(head, "watched", false));
+    run_set_lease(run, beat->sent_ms, beat->sup->conf.lease_ms);
+    atomic_store(&run->watched, json_flag(head, "watched", false));
     if (strcmp(verdict, "cancel") == 0) {
         mailbox_post(&beat->sup->to_loop, mail_new(MAIL_CANCEL, run_ref(run)));
     }

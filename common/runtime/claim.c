@@ -102,16 +102,6 @@ end_message(struct claim *claim, const struct verdict *verdict, struct run *run)
     }
 }
 
-static char *
-copy_body(const struct store_row *row)
-{
-    char *bytes = xmalloc(row->body_size + 1);
-
-    memcpy(bytes, row->body, row->body_size);
-    bytes[row->body_size] = '\0';
-    return bytes;
-}
-
 static int
 take_lease(struct claim *claim, const struct verdict *verdict, struct run *run,
            const struct store_row *row, struct err *err)
@@ -120,7 +110,7 @@ take_lease(struct claim *claim, const struct verdict *verdict, struct run *run,
         return -1;
     }
     if (row->body != NULL) {
-        run->input = copy_body(row);
+        run->input = xmemdup(row->body, row->body_size);
         run->input_size = row->body_size;
     }
     run->lacks_answers = verdict->checkpoints > 0;
@@ -143,8 +133,9 @@ take_answer(struct run *run, struct json_object *head,
         return err_wrap(err, "claim's checkpoint");
     }
     if (row->body != NULL) {
-        run_add_answer(run, (uint32_t)ordinal, sha256, copy_body(row),
-                       row->body_size, true, NULL);
+        run_add_answer(run, (uint32_t)ordinal, sha256,
+                       xmemdup(row->body, row->body_size), row->body_size, true,
+                       NULL);
     }
     return 0;
 }

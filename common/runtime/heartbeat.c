@@ -25,8 +25,9 @@ struct heartbeat {
     struct links links;
     struct tail tail; /* Bells that are still to be rung. */
     struct backoff backoff;
-    int64_t jitter_ms; /* Of every reap, so that a fleet does not reap in one
-                          wave when all were told the same instant. */
+    int64_t retry_at_ms; /* After the last failure. */
+    int64_t jitter_ms;   /* Of every reap, so that a fleet does not reap in one
+                            wave when all were told the same instant. */
     pthread_t thread;
     bool started;
 
@@ -38,16 +39,14 @@ struct heartbeat {
     bool stopped;
 };
 
-/* Says once that something does not answer; the metrics count every time. */
 static void
-note_failure(struct heartbeat *heartbeat, const char *message,
-             const struct err *err)
+failed(struct heartbeat *heartbeat, const char *message, const struct err *err)
 {
     if (err->kind == ERR_FATAL) {
         supervisor_unfit(heartbeat->sup, err);
-    } else if (heartbeat->backoff.ms == 0) {
-        log_warn(message, "error=%s", err->text);
     }
+    heartbeat->retry_at_ms =
+        clock_boot_ms() + backoff_next_ms(&heartbeat->backoff, message, err);
 }
 
 /* --- reap ---------------------------------------------------------------- */
@@ -119,9 +118,8 @@ reap_once(struct heartbeat *heartbeat)
     if (reap(heartbeat, &err) == 0) {
         return;
     }
-    note_failure(heartbeat, "reap failed, repeating", &err);
-    heartbeat_reap_by(heartbeat,
-                      clock_boot_ms() + backoff_next(&heartbeat->backoff));
+    failed(heartbeat, "reap failed, repeating", &err);
+    heartbeat_reap_by(heartbeat, heartbeat->retry_at_ms);
 }
 
 /* --- the thread ---------------------------------------------------------- */
@@ -133,7 +131,7 @@ ring(struct heartbeat *heartbeat)
 
     if (tail_flush(&heartbeat->tail, heartbeat->links.queue,
                    heartbeat->sup->flight, &err)) {
-        note_failure(heartbeat, "bells cannot be rung, repeating", &err);
+        failed(heartbeat, "bells cannot be rung, repeating", &err);
         return false;
     }
     return true;
@@ -146,7 +144,7 @@ beat(struct heartbeat *heartbeat, bool last)
 
     if (beat_all(heartbeat->sup, &heartbeat->links, last, &heartbeat->tail,
                  &err)) {
-        note_failure(heartbeat, "beat failed, repeating", &err);
+        failed(heartbeat, "beat failed, repeating", &err);
         return false;
     }
     return true;
@@ -158,9 +156,9 @@ next_beat_ms(struct heartbeat *heartbeat, bool good)
     int64_t third_ms = heartbeat->sup->conf.lease_ms / 3;
 
     if (!good) {
-        return clock_boot_ms() + backoff_next(&heartbeat->backoff);
+        return heartbeat->retry_at_ms;
     }
-    heartbeat->backoff = (struct backoff){0};
+    backoff_reset(&heartbeat->backoff);
     return clock_boot_ms() +
            clock_jitter_ms(third_ms - third_ms / 10, third_ms + third_ms / 10);
 }

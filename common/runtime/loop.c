@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "runtime/health.h"
 #include "runtime/heartbeat.h"
+#include "runtime/wait.h"
 
 #define EVENTS_MAX 8
 #define EXIT_UNFIT 70
@@ -106,19 +107,24 @@ thread_ended(struct loop *loop)
 /* --- events -------------------------------------------------------------- */
 
 static void
+unfit(struct loop *loop, const struct err *err)
+{
+    if (!loop->draining) {
+        log_error("unfit, stopping", "error=%s", err->text);
+    }
+    drain(loop, "unfit", EXIT_UNFIT);
+}
+
+static void
 take_mail(struct loop *loop)
 {
-    struct mail *next;
+    struct mail_list list = mailbox_take(&loop->sup->to_loop);
+    struct mail *mail;
 
-    for (struct mail *mail = mailbox_take(&loop->sup->to_loop); mail != NULL;
-         mail = next) {
-        next = mail->next;
+    while ((mail = mail_take(&list)) != NULL) {
         switch (mail->kind) {
         case MAIL_UNFIT:
-            if (!loop->draining) {
-                log_error("unfit, stopping", "error=%s", mail->err.text);
-            }
-            drain(loop, "unfit", EXIT_UNFIT);
+            unfit(loop, &mail->err);
             mail_free(&mail);
             break;
         case MAIL_ENDED:
@@ -189,12 +195,6 @@ loop_close(struct loop *loop)
     cleanup_close(&loop->signal_fd);
 }
 
-static int64_t
-sooner(int64_t a_ms, int64_t b_ms)
-{
-    return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
-}
-
 /* How long to wait at most; -1: for an event. */
 static int
 wait_ms(const struct loop *loop, int64_t next_ms)
@@ -203,7 +203,7 @@ wait_ms(const struct loop *loop, int64_t next_ms)
         int64_t end_ms = loop->grace_end_ms;
         end_ms += loop->interrupted ? AFTER_GRACE_MS : 0;
         int64_t left_ms = end_ms - clock_boot_ms();
-        next_ms = sooner(next_ms, left_ms > 0 ? left_ms : 0);
+        next_ms = wait_sooner(next_ms, left_ms > 0 ? left_ms : 0);
     }
     return next_ms > INT_MAX ? INT_MAX : (int)next_ms;
 }
@@ -219,8 +219,7 @@ turn(struct loop *loop)
 
     take_mail(loop);
     if (runs_step(loop->runs, &runs_ms, &err)) {
-        log_error("unfit, stopping", "error=%s", err.text);
-        drain(loop, "unfit", EXIT_UNFIT);
+        unfit(loop, &err);
         runs_ms = 100; /* It may say so each time. */
     }
     health_run(loop->health, &health_ms);
@@ -231,7 +230,7 @@ turn(struct loop *loop)
         return;
     }
     int count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX,
-                           wait_ms(loop, sooner(runs_ms, health_ms)));
+                           wait_ms(loop, wait_sooner(runs_ms, health_ms)));
     for (int i = 0; i < count; i++) {
         if (events[i].data.fd == loop->signal_fd) {
             take_signal(loop);

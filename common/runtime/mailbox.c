@@ -2,11 +2,12 @@
 
 #include <limits.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/arena.h"
-#include "base/cleanup.h"
-#include "runtime/flight.h"
+#include "runtime/run.h"
 
 struct mail *
 mail_new(enum mail_kind kind, struct run *run)
@@ -30,6 +31,35 @@ mail_free(struct mail **mail)
     *mail = NULL;
 }
 
+void
+mail_append(struct mail_list *list, struct mail *mail)
+{
+    mail->next = NULL;
+    *(list->first != NULL ? &list->last->next : &list->first) = mail;
+    list->last = mail;
+}
+
+struct mail *
+mail_take(struct mail_list *list)
+{
+    struct mail *mail = list->first;
+
+    if (mail != NULL) {
+        list->first = mail->next;
+    }
+    return mail;
+}
+
+void
+mail_list_free(struct mail_list *list)
+{
+    struct mail *mail;
+
+    while ((mail = mail_take(list)) != NULL) {
+        mail_free(&mail);
+    }
+}
+
 int
 mailbox_open(struct mailbox *box, struct err *err)
 {
@@ -40,40 +70,33 @@ mailbox_open(struct mailbox *box, struct err *err)
     }
     *box = (struct mailbox){.fd = fd};
     pthread_mutex_init(&box->lock, NULL);
-    box->end = &box->first;
     return 0;
 }
 
 void
 mailbox_close(struct mailbox *box)
 {
-    if (box->end == NULL) {
-        return;
+    if (box->fd >= 0) {
+        mail_list_free(&box->list);
+        close(box->fd);
+        pthread_mutex_destroy(&box->lock);
     }
-    for (struct mail *mail = box->first, *next; mail != NULL; mail = next) {
-        next = mail->next;
-        mail_free(&mail);
-    }
-    cleanup_close(&box->fd);
-    pthread_mutex_destroy(&box->lock);
-    *box = (struct mailbox){.fd = -1};
+    box->fd = -1;
 }
 
 void
 mailbox_post(struct mailbox *box, struct mail *mail)
 {
     pthread_mutex_lock(&box->lock);
-    bool was_empty = box->first == NULL;
-    mail->next = NULL;
-    *box->end = mail;
-    box->end = &mail->next;
+    bool was_empty = box->list.first == NULL;
+    mail_append(&box->list, mail);
     pthread_mutex_unlock(&box->lock);
     if (was_empty) {
         eventfd_write(box->fd, 1);
     }
 }
 
-struct mail *
+struct mail_list
 mailbox_take(struct mailbox *box)
 {
     eventfd_t ignored;
@@ -81,11 +104,10 @@ mailbox_take(struct mailbox *box)
     /* Cleared first: a post in between leaves the descriptor readable. */
     eventfd_read(box->fd, &ignored);
     pthread_mutex_lock(&box->lock);
-    struct mail *first = box->first;
-    box->first = NULL;
-    box->end = &box->first;
+    struct mail_list list = box->list;
+    box->list = (struct mail_list){0};
     pthread_mutex_unlock(&box->lock);
-    return first;
+    return list;
 }
 
 void

@@ -45,10 +45,21 @@ struct mail {
 struct mail *mail_new(enum mail_kind kind, struct run *run);
 void mail_free(struct mail **mail); /* For _cleanup. */
 
+/* Mail in order; zero-initialised is empty. */
+struct mail_list {
+    struct mail *first;
+    struct mail *last;
+};
+
+/* Takes over 'mail'. */
+void mail_append(struct mail_list *list, struct mail *mail);
+/* The first, or NULL. */
+struct mail *mail_take(struct mail_list *list);
+void mail_list_free(struct mail_list *list);
+
 struct mailbox {
     pthread_mutex_t lock;
-    struct mail *first;
-    struct mail **end;
+    struct mail_list list;
     int fd;
 };
 
@@ -57,7 +68,7 @@ int mailbox_open(struct mailbox *box, struct err *err);
 void mailbox_close(struct mailbox *box);
 /* Takes over 'mail'. */
 void mailbox_post(struct mailbox *box, struct mail *mail);
-/* All mail in order, linked by 'next', or NULL. */
-struct mail *mailbox_take(struct mailbox *box);
+/* All that is there. */
+struct mail_list mailbox_take(struct mailbox *box);
 /* Waits until there is mail, at most 'timeout_ms' (-1: as long as it takes). */
 void mailbox_wait(struct mailbox *box, int64_t timeout_ms);

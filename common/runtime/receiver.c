@@ -38,30 +38,19 @@ struct batch {
 
 /* --- failures ------------------------------------------------------------ */
 
-/* After a failure: true to try again (a while has passed), false to give up.
- * The log has each outage once, the metrics every try. */
+/* After a failure: true to try again (a while has passed), false to give up. */
 static bool
 try_again(struct receiver *receiver, const char *message, const struct err *err)
 {
+    struct flight *flight = receiver->sup->flight;
+
     if (err->kind == ERR_FATAL) {
         receiver->unfit = true;
         supervisor_unfit(receiver->sup, err);
         return false;
     }
-    if (receiver->backoff.ms == 0) {
-        log_warn(message, "error=%s", err->text);
-    }
-    flight_sleep(receiver->sup->flight, backoff_next(&receiver->backoff));
-    return !flight_stopped(receiver->sup->flight);
-}
-
-static void
-succeeded(struct receiver *receiver)
-{
-    if (receiver->backoff.ms > 0) {
-        log_info("going on after a failure", "thread=receiver");
-        receiver->backoff = (struct backoff){0};
-    }
+    flight_sleep(flight, backoff_next_ms(&receiver->backoff, message, err));
+    return !flight_stopped(flight);
 }
 
 /* --- what was claimed ---------------------------------------------------- */
@@ -103,7 +92,7 @@ read_rest(struct receiver *receiver, struct run *run)
             break; /* The loop is draining: it hands the run back. */
         }
     }
-    succeeded(receiver);
+    backoff_reset(&receiver->backoff);
     hand_over(receiver, run);
 }
 
@@ -198,7 +187,7 @@ claim_batch(struct receiver *receiver, const struct batch *batch)
             return;
         }
     }
-    succeeded(receiver);
+    backoff_reset(&receiver->backoff);
     hand_over_all(receiver, batch);
 }
 
@@ -264,7 +253,7 @@ receive(struct receiver *receiver, size_t room, struct batch *batch)
     }
     atomic_store(&sup->receiving, true);
     supervisor_progress(sup);
-    succeeded(receiver);
+    backoff_reset(&receiver->backoff);
     if (reset) {
         log_warn("queue was made anew, reaping", "queue=%s", sup->queue_name);
         heartbeat_reap_by(sup->heartbeat, clock_boot_ms());

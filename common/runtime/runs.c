@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "runtime/metrics.h"
 #include "runtime/runs_internal.h"
+#include "runtime/wait.h"
 
 #define BACKLOG_LOOK_MS 50
 /* Rounds of a step before the loop looks at its other descriptors. */
@@ -102,12 +103,6 @@ check_deadlines(struct runs *runs)
 }
 
 static int64_t
-sooner(int64_t a_ms, int64_t b_ms)
-{
-    return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
-}
-
-static int64_t
 next_ms(const struct runs *runs)
 {
     if (runs_can_start(runs)) {
@@ -139,7 +134,7 @@ runs_step(struct runs *runs, int64_t *ret_next_ms, struct err *err)
             return -1;
         }
     } while (runs_can_start(runs) && ++rounds < ROUNDS_MAX);
-    *ret_next_ms = sooner(handlers_ms, next_ms(runs));
+    *ret_next_ms = wait_sooner(handlers_ms, next_ms(runs));
     return 0;
 }
 

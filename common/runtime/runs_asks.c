@@ -77,16 +77,6 @@ runs_forget_asks(struct runs *runs, struct run *run)
     run->asks = NULL;
 }
 
-static char *
-copy(const char *bytes, size_t size)
-{
-    char *text = xmalloc(size + 1);
-
-    memcpy(text, bytes, size);
-    text[size] = '\0';
-    return text;
-}
-
 /* What costs something is stored before the handler sees it. */
 static void
 store(struct run_ask *ask, const char *answer, size_t size)
@@ -96,7 +86,7 @@ store(struct run_ask *ask, const char *answer, size_t size)
     ask->storing = true;
     mail->ordinal = ask->ordinal;
     memcpy(mail->sha256, ask->sha256, sizeof(mail->sha256));
-    mail->bytes = copy(answer, size);
+    mail->bytes = xmemdup(answer, size);
     mail->size = size;
     mailbox_post(&ask->runs->sup->to_settler, mail);
 }
@@ -118,8 +108,8 @@ done(void *loop, void *context, const char *answer, size_t size, bool paid,
     if (err != NULL) {
         run_add_answer(run, ask->ordinal, ask->sha256, NULL, 0, false, err);
     } else {
-        run_add_answer(run, ask->ordinal, ask->sha256, copy(answer, size), size,
-                       false, NULL);
+        run_add_answer(run, ask->ordinal, ask->sha256, xmemdup(answer, size),
+                       size, false, NULL);
     }
     if (at_once && err != NULL) {
         handlers_refuse(runs->handlers, run, err);

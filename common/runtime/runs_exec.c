@@ -137,10 +137,7 @@ progressed(void *context, struct run *run, const char *json, size_t size)
     if (size == 0 || json[0] != '{') {
         return; /* The engine keeps objects only. */
     }
-    char *copy = xmalloc(size + 1);
-    memcpy(copy, json, size);
-    copy[size] = '\0';
-    flight_progress(runs->sup->flight, run, copy);
+    flight_progress(runs->sup->flight, run, xmemdup(json, size));
     if (atomic_load_explicit(&run->watched, memory_order_relaxed)) {
         heartbeat_beat_soon(runs->sup->heartbeat);
     }

@@ -74,9 +74,7 @@ runs_leave(struct runs *runs, struct run *run, enum handlers_end end,
     run->input = NULL;
     mail->end = end;
     if (bytes != NULL) {
-        mail->bytes = xmalloc(size + 1);
-        memcpy(mail->bytes, bytes, size);
-        mail->bytes[size] = '\0';
+        mail->bytes = xmemdup(bytes, size);
         mail->size = size;
         atomic_fetch_add(&runs->sup->backlog_bytes, (int64_t)size);
     }

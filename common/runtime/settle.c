@@ -198,8 +198,7 @@ take_stored(struct mail *mail, const struct store_row *row, struct err *err)
     mail->kind = MAIL_STORED;
     if (row->body != NULL) {
         free(mail->bytes);
-        mail->bytes = xmalloc(row->body_size + 1);
-        memcpy(mail->bytes, row->body, row->body_size + 1);
+        mail->bytes = xmemdup(row->body, row->body_size);
         mail->size = row->body_size;
     }
     return 0;

@@ -12,11 +12,6 @@
 #include "runtime/pages.h"
 #include "runtime/settle.h"
 
-struct mail_list {
-    struct mail *first;
-    struct mail **end;
-};
-
 struct settler {
     struct supervisor *sup;
     struct links links;
@@ -35,40 +30,6 @@ struct settler {
     pthread_t thread;
 };
 
-/* --- lists --------------------------------------------------------------- */
-
-static void
-append(struct mail_list *list, struct mail *mail)
-{
-    mail->next = NULL;
-    *list->end = mail;
-    list->end = &mail->next;
-}
-
-static struct mail *
-take_first(struct mail_list *list)
-{
-    struct mail *mail = list->first;
-
-    list->first = mail->next;
-    if (list->first == NULL) {
-        list->end = &list->first;
-    }
-    return mail;
-}
-
-static struct outcome *
-take_outcome(struct settler *settler)
-{
-    struct outcome *outcome = settler->outcomes;
-
-    settler->outcomes = outcome->next;
-    if (settler->outcomes == NULL) {
-        settler->outcomes_end = &settler->outcomes;
-    }
-    return outcome;
-}
-
 /* --- failures ------------------------------------------------------------ */
 
 /* After ERR_RETRY: a while has passed, call again.  False: never again. */
@@ -80,22 +41,10 @@ try_again(struct settler *settler, const char *message, const struct err *err)
         supervisor_unfit(settler->sup, err);
         return false;
     }
-    if (settler->backoff.ms == 0) {
-        log_warn(message, "error=%s", err->text);
-    }
-    int64_t wait_ms = backoff_next(&settler->backoff);
+    int64_t wait_ms = backoff_next_ms(&settler->backoff, message, err);
     struct timespec wait = {wait_ms / 1000, wait_ms % 1000 * 1000000};
     nanosleep(&wait, NULL);
     return true;
-}
-
-static void
-succeeded(struct settler *settler)
-{
-    if (settler->backoff.ms > 0) {
-        log_info("going on after a failure", "thread=settler");
-        settler->backoff = (struct backoff){0};
-    }
 }
 
 /* --- outcomes ------------------------------------------------------------ */
@@ -138,7 +87,19 @@ settle_batch(struct settler *settler, struct outcome *const *batch,
             return;
         }
     }
-    succeeded(settler);
+    backoff_reset(&settler->backoff);
+}
+
+static struct outcome *
+take_outcome(struct settler *settler)
+{
+    struct outcome *outcome = settler->outcomes;
+
+    settler->outcomes = outcome->next;
+    if (settler->outcomes == NULL) {
+        settler->outcomes_end = &settler->outcomes;
+    }
+    return outcome;
 }
 
 /* As many of the oldest as one call may hold, at least one. */
@@ -213,7 +174,7 @@ store_batch(struct settler *settler, struct mail **batch, size_t count)
             return;
         }
     }
-    succeeded(settler);
+    backoff_reset(&settler->backoff);
 }
 
 static void
@@ -228,7 +189,7 @@ store_some(struct settler *settler)
         if (count > 0 && bytes > SETTLE_BATCH_BYTES / 2) {
             break; /* Quoting may double them. */
         }
-        batch[count++] = take_first(&settler->answers);
+        batch[count++] = mail_take(&settler->answers);
     }
     store_batch(settler, batch, count);
     for (size_t i = 0; i < count; i++) {
@@ -241,7 +202,7 @@ store_some(struct settler *settler)
 static void
 reload_one(struct settler *settler)
 {
-    struct mail *mail = take_first(&settler->reloads);
+    struct mail *mail = mail_take(&settler->reloads);
     struct err err = {0};
 
     mail->kind = MAIL_LOADED;
@@ -259,7 +220,7 @@ reload_one(struct settler *settler)
             return;
         }
     }
-    succeeded(settler);
+    backoff_reset(&settler->backoff);
     mailbox_post(&settler->sup->to_loop, mail);
 }
 
@@ -279,20 +240,19 @@ take_outcome_mail(struct settler *settler, struct mail *mail)
 static void
 take_mail(struct settler *settler)
 {
-    struct mail *next;
+    struct mail_list list = mailbox_take(&settler->sup->to_settler);
+    struct mail *mail;
 
-    for (struct mail *mail = mailbox_take(&settler->sup->to_settler);
-         mail != NULL; mail = next) {
-        next = mail->next;
+    while ((mail = mail_take(&list)) != NULL) {
         switch (mail->kind) {
         case MAIL_OUTCOME:
             take_outcome_mail(settler, mail);
             break;
         case MAIL_CHECKPOINT:
-            append(&settler->answers, mail);
+            mail_append(&settler->answers, mail);
             break;
         case MAIL_RELOAD:
-            append(&settler->reloads, mail);
+            mail_append(&settler->reloads, mail);
             break;
         default: /* MAIL_STOP: no other kind is for us. */
             settler->stopping = true;
@@ -312,7 +272,7 @@ flush(struct settler *settler)
     }
     if (tail_flush(&settler->tail, settler->links.queue, settler->sup->flight,
                    &err) == 0) {
-        settler->tail_backoff = (struct backoff){0};
+        backoff_reset(&settler->tail_backoff);
         return;
     }
     if (err.kind == ERR_FATAL) {
@@ -320,12 +280,10 @@ flush(struct settler *settler)
         supervisor_unfit(settler->sup, &err);
         return;
     }
-    if (settler->tail_backoff.ms == 0) {
-        log_warn("queue takes no bells or acks, repeating", "error=%s",
-                 err.text);
-    }
     settler->tail_at_ms =
-        clock_boot_ms() + backoff_next(&settler->tail_backoff);
+        clock_boot_ms() +
+        backoff_next_ms(&settler->tail_backoff,
+                        "queue takes no bells or acks, repeating", &err);
 }
 
 /* How long nothing can be done but wait for mail; -1 is without end. */
@@ -396,8 +354,6 @@ settler_start(struct supervisor *sup, struct settler **ret, struct err *err)
 
     settler->sup = sup;
     settler->outcomes_end = &settler->outcomes;
-    settler->answers.end = &settler->answers.first;
-    settler->reloads.end = &settler->reloads.first;
     if (load_schema(sup->worker, &settler->schema, err) ||
         links_open(sup, &settler->links, err) ||
         supervisor_thread(settler_main, settler, &settler->thread, err)) {
@@ -423,14 +379,8 @@ settler_free(struct settler **settler_at)
         struct outcome *outcome = take_outcome(settler);
         outcome_free(&outcome);
     }
-    while (settler->answers.first != NULL) {
-        struct mail *mail = take_first(&settler->answers);
-        mail_free(&mail);
-    }
-    while (settler->reloads.first != NULL) {
-        struct mail *mail = take_first(&settler->reloads);
-        mail_free(&mail);
-    }
+    mail_list_free(&settler->answers);
+    mail_list_free(&settler->reloads);
     json_put(&settler->schema);
     links_close(&settler->links);
     tail_free(&settler->tail);

@@ -63,11 +63,10 @@ test_beat_renews_from_when_it_was_sent(void **state)
     struct run *run = add_leased(flight, now_ms - 90000, 100000);
 
     (void)state;
-    flight_beaten(run, now_ms - 80000, 100000, false);
+    run_set_lease(run, now_ms - 80000, 100000);
     assert_true(run_fenced(run));
-    flight_beaten(run, now_ms - 10000, 100000, true);
+    run_set_lease(run, now_ms - 10000, 100000);
     assert_false(run_fenced(run));
-    assert_true(atomic_load(&run->watched));
 }
 
 static void
@@ -84,9 +83,9 @@ test_message_is_extended_from_receipt_until_lost_or_fenced(void **state)
     flight_leased(flight, run, now_ms, 60000);
     assert_true(look(flight, run, &leased).extend);
     assert_false(look(flight, run, &leased).claiming);
-    flight_beaten(run, now_ms - 60000, 60000, false);
+    run_set_lease(run, now_ms - 60000, 60000);
     assert_false(look(flight, run, &leased).extend);
-    flight_beaten(run, now_ms, 60000, false);
+    run_set_lease(run, now_ms, 60000);
     assert_true(flight_lose(flight, run));
     assert_false(look(flight, run, &leased).extend);
 }
@@ -233,10 +232,11 @@ test_backoff_doubles_to_five_seconds_and_never_below_half(void **state)
     static const int64_t expected_ms[] = {200,  400,  800, 1600,
                                           3200, 5000, 5000};
     struct backoff backoff = {0};
+    struct err err = {0};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(expected_ms); i++) {
-        int64_t ms = backoff_next(&backoff);
+        int64_t ms = backoff_next_ms(&backoff, "test", &err);
         assert_in_range(ms, expected_ms[i] / 2, expected_ms[i]);
     }
 }
@@ -284,7 +284,7 @@ beat_all(void *arg)
             if (held[i].run->fence % 7 == 0) {
                 flight_lose(traffic->flight, held[i].run);
             } else {
-                flight_beaten(held[i].run, clock_boot_ms(), 60000, true);
+                run_set_lease(held[i].run, clock_boot_ms(), 60000);
             }
         }
         flight_beat_end(traffic->flight, held, count);
