@@ -83,6 +83,20 @@ test_every_row_left_out_has_its_line_and_reason(void **state)
     }
 }
 
+/* CASH and USD are words for cash, and a bank's and a fund's tickers. */
+static void
+test_cash_words_are_cash_unless_they_have_another_price(void **state)
+{
+    (void)state;
+    struct import import = parse("symbol,quantity,price\n"
+                                 "CASH,100.50,\nUSD,10,1.00\nFDRXX,5,1\n");
+    assert_int_equal(import.accounts[0].count, 0);
+    assert_int_equal(import.accounts[0].cash_cents, 11550);
+    import = parse("symbol,quantity,price\nCASH,10,80.25\nUSD,1,120\n");
+    assert_int_equal(import.accounts[0].count, 2);
+    assert_int_equal(import.accounts[0].cash_cents, 0);
+}
+
 static void
 test_names_are_one_line_within_the_column(void **state)
 {
@@ -155,6 +169,8 @@ main(void)
         cmocka_unit_test(test_value_without_a_price_gives_the_price),
         cmocka_unit_test(test_values_round_half_up_to_the_cent),
         cmocka_unit_test(test_every_row_left_out_has_its_line_and_reason),
+        cmocka_unit_test(
+            test_cash_words_are_cash_unless_they_have_another_price),
         cmocka_unit_test(test_names_are_one_line_within_the_column),
         cmocka_unit_test(test_broken_files_are_refused_with_the_reason),
         cmocka_unit_test(test_history_is_not_taken_for_positions),

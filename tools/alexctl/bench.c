@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "alexctl/bench.h"
 #include "alexctl/term.h"
@@ -226,6 +227,18 @@ run_parts(struct bench *bench, const char *only, struct bench_results *ret,
     return 0;
 }
 
+static void
+say_if_busy(void)
+{
+    double load = 0;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (getloadavg(&load, 1) == 1 && load > (double)cores / 2) {
+        ctl_say("this machine is busy (load %.1f on %ld cores): what follows "
+                "is worse than it could be",
+                load, cores);
+    }
+}
+
 /* Ctrl-C and SIGTERM are looked for while waiting (bench_jobs.c). */
 static void
 block_signals(void)
@@ -249,6 +262,7 @@ run(struct ctl *ctl, const void *given, struct err *err)
         check_idle(&bench, err) < 0 || bench_make_user(&bench, err) < 0) {
         return -1;
     }
+    say_if_busy();
     block_signals();
     if (run_parts(&bench, o->only, &results, err) < 0) {
         bench_remove_user(&bench, &ignored);
@@ -274,7 +288,7 @@ const struct command command_bench = {
         "of its\nown and removes them.  Takes about three minutes; a quiet "
         "machine and the\nmedian of several runs make it worth quoting.\n\n"
         "The ceiling of tasks is the database's own: two connections that "
-        "claim and\nsettle in a loop.\n\n"
+        "claim and\nsettle in a loop.  Ends with 0 whatever was reached.\n\n"
         "Examples:\n"
         "  tools/servers start --dir /tmp/bench\n"
         "  eval \"$(tools/servers env --dir /tmp/bench)\"\n"

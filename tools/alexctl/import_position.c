@@ -169,27 +169,36 @@ count_stated(struct import_account *account, const struct amounts *a)
     }
 }
 
+/* Words for cash, which are also the tickers of a bank and of a fund: those
+ * have a price. */
 static bool
-is_money_market(const char *symbol, const struct import_record *record)
+is_cash_word(const char *symbol, const struct import_record *record)
 {
-    static const char *const others[] = {"CASH", "USD", "FCASH", "CORE",
-                                         "QACDS"};
-    size_t size = strlen(symbol);
-    const char *raw = record->fields[IMPORT_SYMBOL];
-    size_t raw_size = strlen(raw);
-    /* NASDAQ gives money-market funds five letters that end in XX; Fidelity
-     * marks an account's core position with two stars. */
-    if ((size == 5 && strcmp(symbol + 3, "XX") == 0) ||
-        (raw_size > 2 && strcmp(raw + raw_size - 2, "**") == 0) ||
-        strcasecmp(record->fields[IMPORT_TYPE], "Cash and Money Market") == 0) {
-        return true;
-    }
-    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
-        if (strcmp(symbol, others[i]) == 0) {
-            return true;
+    static const char *const words[] = {"CASH", "USD", "FCASH", "CORE",
+                                        "QACDS"};
+    int64_t price = DOLLAR;
+    import_number(record->fields[IMPORT_PRICE], PORTFOLIO_PRICE_SCALE, &price);
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+        if (strcmp(symbol, words[i]) == 0) {
+            return price == DOLLAR;
         }
     }
     return false;
+}
+
+/* NASDAQ gives money-market funds five letters that end in XX; Fidelity marks
+ * an account's core position with two stars. */
+static bool
+is_money_market(const char *symbol, const struct import_record *record)
+{
+    const char *raw = record->fields[IMPORT_SYMBOL];
+    const char *type = record->fields[IMPORT_TYPE];
+    size_t size = strlen(symbol);
+    size_t raw_size = strlen(raw);
+    return (size == 5 && strcmp(symbol + 3, "XX") == 0) ||
+           (raw_size > 2 && strcmp(raw + raw_size - 2, "**") == 0) ||
+           strcasecmp(type, "Cash and Money Market") == 0 ||
+           is_cash_word(symbol, record);
 }
 
 static bool
