@@ -175,12 +175,14 @@ write_answer(const struct mail *mail, struct buf *request)
 
 /* The answer that counts may be another's: it was stored first. */
 static int
-take_stored(struct mail *mail, const struct store_row *row, struct err *err)
+take_stored(struct mail **mail, size_t count, const struct store_row *row,
+            struct err *err)
 {
     _cleanup(json_put) struct json_object *head = NULL;
     const char *task;
     const char *verdict;
     int64_t ordinal;
+    size_t i = 0;
 
     if (engine_head(row, &head, err) ||
         json_string_required(head, "task", UUID_SIZE - 1, &task, err) ||
@@ -188,18 +190,20 @@ take_stored(struct mail *mail, const struct store_row *row, struct err *err)
         json_string_required(head, "verdict", 32, &verdict, err)) {
         return -1;
     }
-    if (strcmp(task, mail->run->task) != 0 || ordinal != mail->ordinal) {
-        return err_set(err, ERR_FATAL, 0, "rows in another order");
+    while (i < count &&
+           (mail[i]->kind != MAIL_CHECKPOINT || mail[i]->ordinal != ordinal ||
+            strcmp(mail[i]->run->task, task) != 0)) {
+        i++;
     }
-    if (strcmp(verdict, "applied") != 0) {
-        mail->kind = MAIL_LOST;
-        return 0;
+    if (i == count) {
+        return err_set(err, ERR_FATAL, 0, "an answer we did not send");
     }
-    mail->kind = MAIL_STORED;
-    if (row->body != NULL) {
-        free(mail->bytes);
-        mail->bytes = xmemdup(row->body, row->body_size);
-        mail->size = row->body_size;
+    bool applied = strcmp(verdict, "applied") == 0;
+    mail[i]->kind = applied ? MAIL_STORED : MAIL_LOST;
+    if (applied && row->body != NULL) {
+        free(mail[i]->bytes);
+        mail[i]->bytes = xmemdup(row->body, row->body_size);
+        mail[i]->size = row->body_size;
     }
     return 0;
 }
@@ -229,7 +233,7 @@ settle_answers(struct supervisor *sup, struct store *store, struct mail **mail,
                        reply.count, count);
     }
     for (size_t i = 0; i < count; i++) {
-        if (take_stored(mail[i], &reply.rows[i + 1], err)) {
+        if (take_stored(mail, count, &reply.rows[i + 1], err)) {
             err->kind = ERR_FATAL;
             return err_wrap(err, "checkpoint's row");
         }

@@ -37,11 +37,12 @@ struct worker {
      * have.  The supervisor checks every result against it. */
     const char *result_schema;
     int64_t cpu_limit_ms; /* CPU time of one run; 0 is 60,000. */
-    int64_t memory_bytes; /* RLIMIT_AS growth over the idle handler; 0: 512 MiB. */
+    int64_t memory_bytes; /* RLIMIT_AS beyond the idle handler; 0: 512 MiB. */
 };
 
 /* Supervisor, handler (when re-executed by one), --once, --check, --help and
- * --version.  Returns the exit code: 0, 64 usage, 70 unfit, 78 configuration. */
+ * --version.  Returns the exit code: 0, 64 usage, 70 unfit, 78 configuration;
+ * with --once also those of once.h. */
 int worker_main(int argc, char **argv, const struct worker *worker);
 
 /* Asks for something from outside.  'request' is one JSON value of at most
