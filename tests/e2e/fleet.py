@@ -6,11 +6,14 @@ clean database and queue. Only the Python standard library is used.
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+import urllib.error
+import urllib.request
 import uuid
 from pathlib import Path
 
@@ -131,9 +134,12 @@ class Worker:
     """One alex-bench supervisor."""
 
     def __init__(self, servers, **env):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
         defaults = {"ALEX_LOG": "json", "ALEX_ASK_DELAY": "on",
                     "ALEX_CONCURRENCY": "4", "ALEX_LEASE": "3s",
-                    "ALEX_GRACE": "2s"}
+                    "ALEX_GRACE": "2s", "ALEX_HTTP_PORT": str(self.port)}
         self.log_path = tempfile.mktemp(dir=servers.dir, suffix=".log")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
@@ -144,6 +150,23 @@ class Worker:
 
     def log(self):
         return Path(self.log_path).read_text(errors="replace")
+
+    def get(self, path):
+        """Status and body of its own page; 0 when nobody answers."""
+        try:
+            with urllib.request.urlopen(
+                    f"http://127.0.0.1:{self.port}{path}", timeout=5) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def metric(self, name):
+        for line in self.get("/metrics")[1].splitlines():
+            if line.startswith(name + " "):
+                return float(line.rsplit(" ", 1)[1])
+        raise RuntimeError(f"no metric {name}")
 
     def handlers(self):
         path = f"/proc/{self.pid}/task/{self.pid}/children"

@@ -16,10 +16,9 @@ class Asks(fleet.FleetCase):
 
     def test_five_hundred_suspended_tasks_on_eight_handlers(self):
         worker = self.worker(ALEX_CONCURRENCY="8", ALEX_LEASE="10s")
-        self.servers.submit(*[{"op": "ask", "delay_ms": 6000}] * 500)
-        self.wait(lambda: int(self.servers.one(
-            "select count(*) from fleet.tasks where state = 'leased'")) == 500,
-            10, "all are held at once")
+        self.servers.submit(*[{"op": "ask", "delay_ms": 10000}] * 500)
+        self.wait(lambda: worker.metric("alex_parked") == 500, 20,
+                  "all wait at once")
         self.assertLessEqual(len(worker.handlers()), 8)
         self.assert_small(worker, 16)
         self.wait_open(0, 60)
@@ -60,17 +59,17 @@ class Asks(fleet.FleetCase):
         self.assertIn("delay", str(self.servers.task(job)["error"]))
 
     def test_large_inputs_of_parked_tasks_are_read_again(self):
-        # Together more than a supervisor keeps while they wait.
+        # 12 MB together: more than a supervisor keeps while they wait.
         worker = self.worker(ALEX_LEASE="10s")
         filler = "x" * 60000
-        self.servers.submit(*[{"op": "ask", "delay_ms": 12000, "filler": filler}]
-                            * 200)
-        self.wait(lambda: int(self.servers.one(
-            "select count(*) from fleet.tasks where state = 'leased'")) == 200,
-            20)
-        time.sleep(1)
+        self.servers.submit(*[{"op": "ask", "delay_ms": 12000,
+                               "filler": filler}] * 200)
+        self.wait(lambda: worker.metric("alex_parked") == 200, 30)
+        reads = 'alex_engine_call_seconds_count{function="read"}'
+        before = worker.metric(reads)
         self.assert_small(worker, 24)
         self.wait_open(0, 60)
+        self.assertGreater(worker.metric(reads) - before, 40)
         self.assertEqual(int(self.servers.one(
             "select count(*) from fleet.events where kind = 'claimed'")), 200)
 

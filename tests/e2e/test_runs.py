@@ -1,10 +1,7 @@
 """Runs of a task, and what each way to end one leads to."""
 import os
 import signal
-import socket
 import time
-import urllib.error
-import urllib.request
 
 import fleet
 
@@ -91,6 +88,32 @@ class Runs(fleet.FleetCase):
         self.assertIn("deadline", str(self.servers.task(job)["error"]) +
                       self.servers.one("select error_message from jobs"))
 
+    def test_long_task_keeps_its_lease_and_its_message(self):
+        first = self.worker(ALEX_LEASE="1s")
+        job, = self.servers.submit({"op": "sleep", "ms": 5000})
+        self.wait_state(job, "leased")
+        second = self.worker(ALEX_LEASE="1s")
+        self.wait_status(job)
+        self.wait_quiet()
+        self.assertEqual(self.servers.events(job, "claimed"), 1)
+        self.assertEqual(self.servers.events(job, "lost"), 0)
+        self.assertEqual(second.metric('alex_messages_total{end="released"}'),
+                         0)
+        self.assertEqual(first.metric('alex_messages_total{end="acked"}'), 1)
+
+    def test_idle_worker_leaves_the_engine_alone(self):
+        worker = self.worker(ALEX_LEASE="1s")
+        job, = self.servers.submit({"op": "noop"})
+        self.wait_status(job)
+        self.wait_quiet()
+        calls = [f'alex_engine_call_seconds_count{{function="{name}"}}'
+                 for name in ("claim", "beat", "settle", "reap")]
+        before = [worker.metric(name) for name in calls]
+        time.sleep(4)
+        after = [worker.metric(name) for name in calls]
+        self.assertEqual(after[:3], before[:3])
+        self.assertLessEqual(after[3] - before[3], 1)
+
     def test_cancel_kills_the_handler_within_a_beat(self):
         worker = self.worker(ALEX_CONCURRENCY="1", ALEX_LEASE="3s")
         job, = self.servers.submit({"op": "sleep", "ms": 60000})
@@ -122,58 +145,40 @@ class Runs(fleet.FleetCase):
 
 
 class Health(fleet.FleetCase):
-    def setUp(self):
-        super().setUp()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-
-    def get(self, path):
-        """Status and body; 0 when nobody answers."""
-        try:
-            with urllib.request.urlopen(
-                    f"http://127.0.0.1:{self.port}{path}", timeout=5) as reply:
-                return reply.status, reply.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
-
     def test_ready_while_receiving_and_not_while_draining(self):
-        worker = self.worker(ALEX_HTTP_PORT=str(self.port), ALEX_GRACE="5s")
-        self.wait(lambda: self.get("/ready")[0] == 200)
-        self.assertEqual(self.get("/live")[0], 200)
-        self.assertEqual(self.get("/elsewhere")[0], 404)
+        worker = self.worker(ALEX_GRACE="5s")
+        self.wait(lambda: worker.get("/ready")[0] == 200)
+        self.assertEqual(worker.get("/live")[0], 200)
+        self.assertEqual(worker.get("/elsewhere")[0], 404)
         job, = self.servers.submit({"op": "sleep", "ms": 3000})
         self.wait_state(job, "leased")
         worker.process.terminate()
-        self.wait(lambda: self.get("/ready")[0] == 503)
-        self.assertEqual(self.get("/live")[0], 200)
+        self.wait(lambda: worker.get("/ready")[0] == 503)
+        self.assertEqual(worker.get("/live")[0], 200)
 
     def test_metrics_count_what_was_done(self):
-        self.worker(ALEX_HTTP_PORT=str(self.port))
+        worker = self.worker()
         good = self.servers.submit(*[{"op": "noop"}] * 3)
         bad, = self.servers.submit({"op": "reject"})
         for job in good:
             self.wait_status(job)
         self.wait_status(bad, "failed")
         self.wait_quiet()
-        status, text = self.get("/metrics")
-        self.assertEqual(status, 200)
-        for line in ('alex_tasks_total{outcome="succeeded"} 3',
-                     'alex_tasks_total{outcome="dead"} 1',
-                     "alex_runs_total 4", "alex_run_seconds_count 4",
-                     'alex_messages_total{end="acked"} 4',
-                     "alex_in_flight 0"):
-            self.assertIn(line + "\n", text)
+        for name, value in {'alex_tasks_total{outcome="succeeded"}': 3,
+                            'alex_tasks_total{outcome="dead"}': 1,
+                            "alex_runs_total": 4,
+                            "alex_run_seconds_count": 4,
+                            'alex_messages_total{end="acked"}': 4,
+                            "alex_in_flight": 0}.items():
+            self.assertEqual(worker.metric(name), value, name)
 
     def test_not_ready_while_the_queue_is_away(self):
-        self.worker(ALEX_HTTP_PORT=str(self.port))
-        self.wait(lambda: self.get("/ready")[0] == 200)
+        worker = self.worker()
+        self.wait(lambda: worker.get("/ready")[0] == 200)
         self.servers.tool("stop", "--only", "redis", "--keep")
-        self.wait(lambda: self.get("/ready")[0] == 503)
+        self.wait(lambda: worker.get("/ready")[0] == 503)
         self.servers.tool("start")
-        self.wait(lambda: self.get("/ready")[0] == 200)
+        self.wait(lambda: worker.get("/ready")[0] == 200)
 
 
 if __name__ == "__main__":
