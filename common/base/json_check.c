@@ -345,7 +345,8 @@ json_free_tokener(struct json_tokener **tokener)
     }
 }
 
-/* Of bytes that are known to be JSON. */
+/* Of bytes that are known to be JSON: json-c need not be strict, and in its
+ * 0.17 and 0.18 strictness refuses all that is not ASCII. */
 static int
 json_read(const char *bytes, size_t size, struct json_object **ret,
           struct err *err)
@@ -356,7 +357,6 @@ json_read(const char *bytes, size_t size, struct json_object **ret,
     if (tokener == NULL) {
         return err_set(err, ERR_FATAL, 0, "out of memory");
     }
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
     struct json_object *object =
         json_tokener_parse_ex(tokener, bytes, (int)size);
     enum json_tokener_error error = json_tokener_get_error(tokener);
