@@ -102,13 +102,16 @@ begin
     select (select count(*) from made), (select count(*) from newer)
     into created, priced;
 
+    -- Snapshots list accounts oldest first: those of one import in its order.
     insert into public.accounts as a (clerk_user_id, import_key, account_name,
-        account_purpose, cash_balance, cash_interest)
+        account_purpose, cash_balance, cash_interest, created_at)
     select who, g.key, g.name, g.purpose, coalesce(g.cash_balance, 0),
-           coalesce(g.cash_interest, 0)
-    from jsonb_to_recordset(coalesce(request -> 'accounts', '[]')) as g(
-        key text, name text, purpose text, cash_balance numeric,
-        cash_interest numeric)
+           coalesce(g.cash_interest, 0), now() + g.ord * interval '1 us'
+    from rows from (
+        jsonb_to_recordset(coalesce(request -> 'accounts', '[]')) as (
+            key text, name text, purpose text, cash_balance numeric,
+            cash_interest numeric)) with ordinality as g(
+        key, name, purpose, cash_balance, cash_interest, ord)
     order by g.key
     on conflict (clerk_user_id, import_key) do update
     set account_name = excluded.account_name,
