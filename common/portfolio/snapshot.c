@@ -1,6 +1,7 @@
 #include "portfolio/snapshot.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,13 +124,16 @@ read_targets(struct json_object *user, const char *key,
 
     for (; !json_object_iter_equal(&i, &end); json_object_iter_next(&i)) {
         const char *name = json_object_iter_peek_name(&i);
+        double percent = 0;
 
-        items[n].key = arena_strdup(to->mem, name);
-        if (portfolio_decode_amount(map, name, 4, PORTFOLIO_WHOLE, 0,
-                                    &items[n].weight, err)) {
+        if (json_number(map, name, 0, 100, 0, &percent, err)) {
             return err_wrap(err, "%s", key);
         }
-        n++;
+        /* A third of the whole has more decimals than a weight. */
+        items[n++] = (struct portfolio_target){
+            .key = arena_strdup(to->mem, name),
+            .weight = llround(percent * 10000),
+        };
     }
     *ret = (struct portfolio_targets){items, n};
     return 0;

@@ -360,7 +360,8 @@ class Case(unittest.TestCase):
         row = {"id": columns.pop("id", str(uuid.uuid4())),
                "clerk_user_id": user, "account_name": name,
                "cash_balance": cash,
-               "created_at": f"2025-09-13 18:00:{number:02}", **columns}
+               "created_at": f"2025-09-13 18:{number // 60:02}:"
+                             f"{number % 60:02}", **columns}
         yield (f"insert into accounts ({', '.join(row)}) values "
                f"({', '.join(map(literal, row.values()))});")
         for symbol, quantity in dict(positions).items():

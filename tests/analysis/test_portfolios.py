@@ -90,6 +90,11 @@ class Missing(analysis.Case):
         job = self.complete(asset_class_targets={}, region_targets={"moon": 7})
         self.assertIn("moon", job.report)
 
+    def test_targets_of_thirds_are_compared_as_percentages(self):
+        job = self.complete(asset_class_targets={
+            "equity": 66.66666666666667, "fixed_income": 33.33333333333333})
+        self.assertIn("| Equity | 66.7% |", job.report)
+
     def test_no_goals_at_all_leave_out_only_the_projection(self):
         job = self.complete(years_until_retirement=None,
                             target_retirement_income=None,
@@ -144,6 +149,34 @@ class Missing(analysis.Case):
         self.assertEqual(job.total, Decimal("145.00"))
         self.assert_adds_up(job)
         self.assertRegex(job.report, "(?i)negative|below zero|debt")
+
+
+class Refused(analysis.Case):
+    """What no analysis can make sense of: the job fails at once, not after
+    five tries, and says which field is to blame."""
+
+    def refused(self, user, *named):
+        job = self.ended(self.submit(user), "failed")
+        for text in named:
+            self.assertIn(text, job.error)
+        self.assertEqual(job.tasks()["plan"]["fence"], 1)
+        self.analyse_simply()
+
+    def test_years_out_of_range_fail_the_job_and_are_named(self):
+        self.refused(self.user(years_until_retirement=500),
+                     "years_until_retirement", "0 to 100", "500")
+
+    def test_target_that_is_no_percentage_fails_the_job_and_is_named(self):
+        self.refused(self.user(asset_class_targets={"equity": 120}),
+                     "asset_class_targets", "equity", "100")
+
+    def test_quantity_beyond_the_limit_fails_the_job_and_is_named(self):
+        self.refused(self.user([{"name": "Main", "positions": {
+            "SPY": "999999999999"}}]), "positions[0]: quantity", "90000000000")
+
+    def test_more_accounts_than_the_limit_fail_the_job_and_are_named(self):
+        self.refused(self.user([{"name": f"A{n}", "cash": 1}
+                                for n in range(101)]), "accounts", "100")
 
 
 class DeletedUser(analysis.Case):

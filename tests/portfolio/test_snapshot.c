@@ -125,6 +125,23 @@ test_nulls_have_their_stated_meaning(void **state)
 }
 
 static void
+test_targets_are_rounded_to_what_a_weight_can_hold(void **state)
+{
+    struct loaded it = load((struct input){
+        .user = "{\"asset_class_targets\":{\"equity\":66.66666666666667,"
+                "\"fixed_income\":33.33333333333333,\"cash\":null}}",
+    });
+    const struct portfolio *p = must(&it);
+
+    (void)state;
+    assert_int_equal(p->class_targets.count, 3);
+    assert_int_equal(p->class_targets.items[0].weight, 666667);
+    assert_int_equal(p->class_targets.items[1].weight, 333333);
+    assert_int_equal(p->class_targets.items[2].weight, 0);
+    arena_free(&it.mem);
+}
+
+static void
 test_years_and_income_of_zero_are_goals(void **state)
 {
     struct loaded it = load((struct input){
@@ -434,6 +451,7 @@ main(void)
         cmocka_unit_test(test_value_is_rounded_half_up_once_a_position),
         cmocka_unit_test(test_numbers_and_text_of_money_mean_the_same),
         cmocka_unit_test(test_nulls_have_their_stated_meaning),
+        cmocka_unit_test(test_targets_are_rounded_to_what_a_weight_can_hold),
         cmocka_unit_test(test_years_and_income_of_zero_are_goals),
         cmocka_unit_test(test_accounts_with_one_name_stay_two),
         cmocka_unit_test(test_labels_are_short_lines_that_still_differ),
