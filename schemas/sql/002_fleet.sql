@@ -27,7 +27,8 @@ begin
         execute format('drop index %s', found);
     end loop;
 end $$;
-alter table public.jobs set (fillfactor = 50);
+-- Room on the page for a row to grow from pending to completed.
+alter table public.jobs set (fillfactor = 35);
 -- For adopting jobs that upstream wrote and never announced.
 create index if not exists jobs_created_at
     on public.jobs using brin (created_at) with (pages_per_range = 32);
@@ -114,6 +115,8 @@ create table if not exists fleet.checkpoints (
     primary key (task_id, ordinal, sha256)
 );
 
+-- Append only and without an index, which every transition would pay for: prune
+-- reads it from its old end, fsck as a whole.
 create table if not exists fleet.events (
     at timestamptz not null default clock_timestamp(),
     job_id uuid not null,
@@ -123,7 +126,6 @@ create table if not exists fleet.events (
     fence bigint,
     note text
 );
-create index if not exists events_at on fleet.events using brin (at);
 
 create table if not exists fleet.replays (
     at timestamptz not null default clock_timestamp(),
@@ -136,9 +138,24 @@ create table if not exists fleet.replays (
 );
 create index if not exists replays_job_id on fleet.replays (job_id);
 
--- What settle is told about one task.
+-- What submit is told about one job, settle about one task; and a task that has
+-- just changed its state.
 do $$
 begin
+    if to_regtype('fleet.submission') is null then
+        create type fleet.submission as (
+            job uuid,
+            user_id text,
+            type text,
+            asked jsonb,
+            trace text,
+            deadline_ms bigint,
+            agent text,
+            node text,
+            params jsonb,
+            snapshot boolean
+        );
+    end if;
     if to_regtype('fleet.outcome') is null then
         create type fleet.outcome as (
             job uuid,
@@ -151,7 +168,6 @@ begin
             output jsonb
         );
     end if;
-    -- A task that has just changed its state.
     if to_regtype('fleet.move') is null then
         create type fleet.move as (
             id uuid,

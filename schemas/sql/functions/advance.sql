@@ -108,81 +108,68 @@ begin
 end $$;
 
 -- Writes how jobs ended to upstream's table: one update a job, with all results,
--- how each agent fared, and, for people, what the first dead branch died of.
+-- for people what the first dead branch died of, and, if the job was about a
+-- portfolio, how each agent fared.
 create or replace function fleet.publish(ids uuid[])
 returns void language plpgsql as $$
 #variable_conflict use_column
 begin
-    with fared as (
-        select t.job_id, string_agg(fleet.agent_text(t), ',') as agents,
-               (array_agg(fleet.death_text(t) order by t.since, t.node)
-                    filter (where t.required
-                            and t.state in ('dead', 'quarantined'))) as deaths
-        from fleet.tasks t
-        where t.job_id = any(ids)
-        group by t.job_id
-    )
     update public.jobs j
-    set status = case when r.state = 'completed' then 'completed'
-                      else 'failed' end,
+    set status = case r.state when 'completed' then r.state
+                              else 'failed' end,
         completed_at = clock_timestamp(),
-        error_message = case r.state
-            when 'completed' then null
-            when 'cancelled' then 'cancelled by user'
-            else f.deaths[1] || case when cardinality(f.deaths) > 1
-                then format(' (and %s more)', cardinality(f.deaths) - 1)
-                else '' end end,
+        error_message = case r.state when 'cancelled' then 'cancelled by user'
+                                     when 'failed' then d.deaths end,
         report_payload = coalesce(p.of -> 'report_payload', j.report_payload),
         charts_payload = coalesce(p.of -> 'charts_payload', j.charts_payload),
         retirement_payload = coalesce(p.of -> 'retirement_payload',
                                       j.retirement_payload),
         summary_payload = case when p.of ? 'summary_payload'
-            then p.of -> 'summary_payload' || a.agents else a.agents end
-    from fared f
-    join fleet.runs r on r.job_id = f.job_id
-    cross join lateral (
-        select ('{"agents":{' || case when octet_length(f.agents) <= 8000
-            then f.agents else fleet.worst_agents(f.job_id) end || '}}')::jsonb
-            as agents) a
+            then p.of -> 'summary_payload' || coalesce(a.agents, '{}')
+            else coalesce(a.agents, j.summary_payload) end
+    from fleet.runs r
     left join lateral (
         select jsonb_object_agg(e.key, e.value order by t.since) as of
         from fleet.tasks t
         join fleet.results s on s.task_id = t.id
         cross join lateral jsonb_each(s.output) as e
-        where t.job_id = r.job_id and r.payload_bytes > 0
+        where r.payload_bytes > 0 and t.job_id = r.job_id
           and e.key like '%\_payload') p on true
-    where j.id = f.job_id;
+    left join lateral (
+        select (array_agg(format('%s (%s) died: %s: %s', t.agent, t.node,
+                                 t.error ->> 'class',
+                                 left(t.error ->> 'text', 500))
+                          order by t.since, t.node))[1]
+               || case when count(*) > 1
+                       then format(' (and %s more)', count(*) - 1)
+                       else '' end as deaths
+        from fleet.tasks t
+        where r.state = 'failed' and t.job_id = r.job_id and t.required
+          and t.state in ('dead', 'quarantined')) d on true
+    left join lateral (
+        select jsonb_build_object('agents', jsonb_object_agg(
+            f.node, f.agent)) as agents
+        from fleet.fared(r.job_id) f
+        where r.snapshot) a on true
+    where r.job_id = any(ids) and j.id = r.job_id;
 end $$;
 
-create or replace function fleet.agent_text(task fleet.tasks)
-returns text language sql stable as $$
-    select '"' || task.node || '":{"agent":"' || task.agent || '","state":"'
-        || task.state || '","attempts":' || task.failures + task.crashes
-        + task.losses + (task.state = 'succeeded')::int || ',"ms":'
-        || coalesce(round(date_part('epoch', task.since - task.claimed_at)
-                          * 1000)::text, 'null')
-        || ',"error":' || coalesce(
-            to_json(left(task.error ->> 'text', 200))::text, 'null') || '}'
-$$;
-
-create or replace function fleet.death_text(task fleet.tasks)
-returns text language sql stable as $$
-    select format('%s (%s) died: %s: %s', task.agent, task.node,
-                  coalesce(task.error ->> 'class', 'unknown'),
-                  left(task.error ->> 'text', 500))
-$$;
-
--- The agents in trouble, then others, as far as 8 KB go.
-create or replace function fleet.worst_agents(job uuid)
-returns text language plpgsql stable as $$
+-- How the agents of a job fared, those in trouble first, as far as 8 KB go.
+create or replace function fleet.fared(job uuid)
+returns table (node text, agent jsonb) language plpgsql stable rows 1 as $$
 #variable_conflict use_column
 begin
-    return (
-        select string_agg(agent, ',')
-        from (select fleet.agent_text(t) as agent,
-                     sum(octet_length(fleet.agent_text(t)) + 1) over (
-                         order by t.state = 'succeeded', t.since, t.node)
-                         as upto
-              from fleet.tasks t where t.job_id = job) a
-        where upto <= 8000);
+    return query
+    select node, agent
+    from (select t.node, t.agent,
+                 sum(octet_length(t.node || t.agent::text) + 6) over (
+                     order by t.state = 'succeeded', t.since, t.node) as upto
+          from (select node, state, since, jsonb_build_object(
+                    'agent', agent, 'state', state,
+                    'attempts', failures + crashes + losses
+                        + (state = 'succeeded')::int,
+                    'ms', round(date_part('epoch', since - claimed_at) * 1000),
+                    'error', left(error ->> 'text', 200)) as agent
+                from fleet.tasks where job_id = job) t) s
+    where upto <= 8000;
 end $$;

@@ -56,7 +56,7 @@ begin
         when 'sha256' then type = 'string' and plain ~ '^[0-9a-f]{64}$'
         when 'trace' then type = 'string' and plain ~ '^[0-9a-f-]{1,64}$'
         when 'name' then type = 'string'
-            and plain ~ '^[a-z0-9][a-z0-9_.-]{0,58}$'
+            and fleet.is_name(plain)
         when 'one' then type = 'string'
             and plain = any(string_to_array(word[2], '|'))
         when 'text' then type = 'string'
@@ -69,10 +69,26 @@ begin
         when 'time' then type = 'string' and plain ~ ('^[0-9]{4}-[0-9]{2}-'
             '[0-9]{2}([ T][0-9:.]{5,15}(Z|[+-][0-9:]{2,5})?)?$')
         end;
-    return case when fits then null
-        else format('%s must be %s', path, replace(spec #>> '{}', '|', ' or '))
-        end;
+    return case when fits then null else path || ' must be ' || case word[1]
+        when 'bool' then 'true or false'
+        when 'object' then format('an object of at most %s bytes', word[2])
+        when 'one' then replace(word[2], '|', ' or ')
+        when 'text' then format('text of %s to %s characters', word[2], word[3])
+        when 'int' then format('a whole number from %s to %s', word[2], word[3])
+        when 'decimal' then format('decimal text from %s to %s', word[2],
+                                   word[3])
+        when 'name' then '1 to 59 of a-z 0-9 _ . -'
+        when 'trace' then '1 to 64 of 0-9 a-f -'
+        else 'a ' || word[1] end end;
 end $$;
+
+-- Whether a node's or agent's name is one.  Not with a regular expression, which
+-- took a fifth of the time of planning.
+create or replace function fleet.is_name(name text)
+returns boolean language sql immutable as $$
+    select octet_length(name) between 1 and 59
+       and btrim(name, 'abcdefghijklmnopqrstuvwxyz0123456789_.-') = ''
+$$;
 
 -- Raises what is wrong with a request.
 create or replace function fleet.refuse(name text, request jsonb, shape jsonb)
@@ -125,7 +141,7 @@ $$;
 -- up in the catalogue, and took a third of the engine's time.  What goes in
 -- without quoting has been checked to need none: names and trace ids.
 create or replace function fleet.bell(task fleet.tasks, trace text)
-returns text language sql immutable as $$
+returns text language sql stable as $$
     select '{"agent":"' || task.agent || '","job":"' || task.job_id
         || '","task":"' || task.id || '","trace":'
         || coalesce('"' || trace || '"', 'null') || '}'

@@ -1,14 +1,31 @@
 -- Tasks that a task plans: settle's key "plan".
 
--- The items of all plans among the outcomes, one row each.
+-- The items of all plans among the outcomes, one row each.  'fine': the item has
+-- the right shape.
 create or replace function fleet.plan_items(outcomes fleet.outcome[])
-returns table (job uuid, parent uuid, parent_node text, generation integer,
-               ord bigint, item jsonb, node text, needs text[])
+returns table (parent uuid, job uuid, parent_node text, generation integer,
+               ord integer, item jsonb, fine boolean, node text, needs text[])
 language plpgsql stable rows 100 as $$
 #variable_conflict use_column
 begin
     return query
-    select o.job, o.task, t.node, t.generation, e.ord, e.item, e.item ->> 'node',
+    select o.task, o.job, t.node, t.generation, e.ord::integer, e.item,
+           coalesce(jsonb_typeof(e.item) = 'object'
+               and jsonb_typeof(e.item -> 'node') = 'string'
+               and fleet.is_name(e.item ->> 'node')
+               and jsonb_typeof(e.item -> 'agent') = 'string'
+               and fleet.is_name(e.item ->> 'agent')
+               and coalesce(jsonb_typeof(e.item -> 'required'), 'null')
+                   in ('boolean', 'null')
+               and coalesce(jsonb_typeof(e.item -> 'params'), 'null')
+                   in ('object', 'null')
+               and octet_length(e.item::text) <= 65536
+               and case coalesce(jsonb_typeof(e.item -> 'needs'), 'null')
+                   when 'null' then true
+                   when 'array' then jsonb_array_length(e.item -> 'needs')
+                                     <= 1000
+                   end, false),
+           e.item ->> 'node',
            case when jsonb_typeof(e.item -> 'needs') = 'array' then array(
                select n from jsonb_array_elements_text(e.item -> 'needs')
                    with ordinality as u(n, at)
@@ -27,31 +44,32 @@ end $$;
 create or replace function fleet.bad_plans(outcomes fleet.outcome[])
 returns jsonb language plpgsql as $$
 #variable_conflict use_column
+declare
+    shape constant jsonb := '{"node": "name", "agent": "name",
+        "needs?": [0, 1000, "any"], "required?": "bool",
+        "params?": "object 65000"}';
 begin
     return (
         with item as materialized (
             select * from fleet.plan_items(outcomes)
         ), place as materialized (
-            select parent, jsonb_object_agg(coalesce(node, ''), ord) as of_node
+            select parent, array_agg(node order by ord) as nodes
             from item group by parent
         ), fault as (
             select i.parent, i.ord, case
-                when fleet.complaint(i.item, '{"node": "name",
-                        "agent": "name", "needs?": [0, 1000, "text 1 59"],
-                        "required?": "bool", "params?": "object 65536"}',
-                        format('plan[%s]', i.ord - 1)) is not null
-                    then fleet.complaint(i.item, '{"node": "name",
-                        "agent": "name", "needs?": [0, 1000, "text 1 59"],
-                        "required?": "bool", "params?": "object 65536"}',
-                        format('plan[%s]', i.ord - 1))
+                when not i.fine then coalesce(
+                    fleet.complaint(i.item, shape,
+                                    format('plan[%s]', i.ord - 1)),
+                    format('plan[%s] is over 64 KB', i.ord - 1))
                 when i.node = i.parent_node
-                    or (p.of_node -> i.node)::bigint <> i.ord
+                    or array_position(p.nodes, i.node) <> i.ord
                     then format('plan[%s].node %s is not unique', i.ord - 1,
                                 i.node)
-                when exists (
+                when i.needs <> '{}' and exists (
                     select from unnest(i.needs) as u(n)
                     where n <> i.parent_node
-                      and coalesce((p.of_node -> n)::bigint, i.ord) >= i.ord)
+                      and coalesce(array_position(p.nodes, n), i.ord)
+                          >= i.ord)
                     then format('plan[%s].needs names what does not come '
                                 'before it', i.ord - 1)
                 end as text
@@ -91,13 +109,14 @@ begin
         select i.parent, n.node, array_agg(i.id order by i.ord) as ids
         from item i
         cross join lateral unnest(i.waits) as n(node)
+        where i.waits <> '{}'
         group by i.parent, n.node
     ), task as (
         insert into fleet.tasks (id, job_id, parent, generation, node, agent,
                                  needs, feeds, unmet, required, params, state,
                                  rung_at)
-        select i.id, i.job, i.parent, i.generation, i.node, i.item ->> 'agent', i.needs,
-               coalesce(f.ids, '{}'), cardinality(i.waits),
+        select i.id, i.job, i.parent, i.generation, i.node, i.item ->> 'agent',
+               i.needs, coalesce(f.ids, '{}'), cardinality(i.waits),
                coalesce((i.item -> 'required')::boolean, true),
                coalesce(nullif(i.item -> 'params', 'null'), '{}'),
                case when i.waits = '{}' then 'ready' else 'blocked' end, now

@@ -207,10 +207,15 @@ declare
 begin
     return query
     with seen as materialized (
-        select o.ord, o.task, o.fence, t.state, t.feeds, r.trace,
-               r.state as job_state, v.verdict,
-               case when v.verdict = 'applied'
-                     and t.state in ('ready', 'retry_wait')
+        select o.ord, o.task, o.job, o.fence, t.state, t.feeds,
+               case when t.settled_fence = o.fence and t.lease_owner = owner_id
+                        then case t.state when 'cancelled' then 'cancelled'
+                                          else 'applied' end
+                    when exists (select from fleet.runs r
+                                 where r.job_id = o.job
+                                   and r.state = 'cancelled') then 'cancelled'
+                    else 'stale' end as verdict,
+               case when t.state in ('ready', 'retry_wait')
                     then fleet.ms_until(coalesce(t.next_run_at, t.rung_at))
                     end as again_ms
         from (select * from unnest(outcomes) with ordinality
@@ -219,32 +224,26 @@ begin
               limit most) o
         left join fleet.tasks t
             on t.id = o.task and t.job_id is not distinct from o.job
-        left join fleet.runs r on r.job_id = t.job_id
-        cross join lateral (select case
-            when t.settled_fence = o.fence and t.lease_owner = owner_id
-                and t.state <> 'cancelled' then 'applied'
-            when r.state = 'cancelled' then 'cancelled'
-            else 'stale' end) as v(verdict)
     ), ring as (
-        select s.ord, fleet.bell(d, s.trace) as bell
+        select s.ord, fleet.bell(d, r.trace) as bell
         from seen s
         cross join lateral unnest(s.feeds) as f(id)
         join fleet.tasks d on d.id = f.id and d.state = 'ready'
+        join fleet.runs r on r.job_id = s.job
         where s.verdict = 'applied' and fleet.is_terminal(s.state)
         limit most_rings
-    ), rings as (
+    ), rings as materialized (
         select ord, string_agg(bell, ',') as bells from ring group by ord
     )
     select '{"task":"' || s.task || '","fence":' || s.fence
            || ',"verdict":"' || s.verdict || '","state":'
-           || coalesce('"' || s.state || '"', 'null') || ',"job_state":'
-           || coalesce('"' || s.job_state || '"', 'null')
-           || coalesce(',"again_ms":' || s.again_ms, '')
+           || coalesce('"' || s.state || '"', 'null')
+           || case when s.verdict = 'applied' and s.again_ms is not null
+                   then ',"again_ms":' || s.again_ms else '' end
            || ',"ring":[' || coalesce(b.bells, '') || ']}',
            least(s.again_ms, case when b.bells is not null then 30000 end)
     from seen s
-    left join rings b on b.ord = s.ord
-    order by s.ord;
+    left join rings b on b.ord = s.ord;
 end $$;
 
 -- Answers that cost nothing are stored with the result, for replays.
