@@ -17,6 +17,7 @@ struct claim {
     struct tail *tail;
     int64_t sent_ms;
     bool answered[QUEUE_BATCH_MAX];
+    int64_t checkpoints[QUEUE_BATCH_MAX]; /* Stored answers of each. */
     size_t last; /* The run of the row before: rows mostly come in order. */
 };
 
@@ -113,7 +114,7 @@ take_lease(struct claim *claim, const struct verdict *verdict, struct run *run,
         run->input = xmemdup(row->body, row->body_size);
         run->input_size = row->body_size;
     }
-    run->lacks_answers = verdict->checkpoints > 0;
+    claim->checkpoints[claim->last] = verdict->checkpoints;
     run->claimed_ms = clock_boot_ms();
     flight_leased(claim->sup->flight, run, claim->sent_ms, verdict->lease_ms);
     return 0;
@@ -180,9 +181,11 @@ take_reply(struct claim *claim, const struct store_reply *reply,
         }
     }
     for (size_t i = 0; i < claim->count; i++) {
+        struct run *run = claim->runs[i];
         if (!claim->answered[i]) {
             return err_set(err, ERR_FATAL, 0, "claim left a bell unanswered");
         }
+        run->lacks_answers = (int64_t)run->answer_count < claim->checkpoints[i];
     }
     return 0;
 }

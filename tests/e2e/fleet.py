@@ -141,10 +141,15 @@ class Worker:
                     "ALEX_CONCURRENCY": "4", "ALEX_LEASE": "3s",
                     "ALEX_GRACE": "2s", "ALEX_HTTP_PORT": str(self.port)}
         self.log_path = tempfile.mktemp(dir=servers.dir, suffix=".log")
+        # As deployed: no rights but the worker's, no secret but its own.
+        inherited = {name: value for name, value in servers.env.items()
+                     if not name.startswith("ALEX_")}
+        inherited.update(ALEX_STORE_URL=servers.env["ALEX_WORKER_STORE_URL"],
+                         ALEX_QUEUE_URL=servers.env["ALEX_QUEUE_URL"])
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [BUILD / "workers/alex-bench"],
-                env={**servers.env, **defaults, **env},
+                env={**inherited, **defaults, **env},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.pid = self.process.pid
 

@@ -52,6 +52,20 @@ class Asks(fleet.FleetCase):
         self.assertEqual(len(now), 3)
         self.assertEqual(self.servers.detail(job)["answers"], [0, 1, 2])
 
+    def test_stored_answers_too_large_for_a_claim_are_read_in_pages(self):
+        first = self.worker(ALEX_LEASE="2s")
+        job, = self.servers.submit({"op": "ask", "delay_ms": 1000, "count": 3})
+        self.wait(lambda: int(self.servers.one(
+            "select count(*) from fleet.checkpoints")) == 2)
+        first.kill()
+        self.servers.sql("update fleet.checkpoints set answer = "
+                         "concat('\"', repeat('\u00fc', 200000), '\"')")
+        second = self.worker(ALEX_LEASE="2s")
+        self.wait_status(job)
+        self.assertEqual(second.metric("alex_paid_answers_total"), 1)
+        answers = self.servers.detail(job)["answers"]
+        self.assertEqual(answers, ["\u00fc" * 200000] * 2 + [2])
+
     def test_ask_that_nobody_answers_is_rejected(self):
         self.worker(ALEX_ASK_DELAY="off")
         job, = self.servers.submit({"op": "ask", "delay_ms": 10})

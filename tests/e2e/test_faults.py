@@ -63,12 +63,12 @@ class Faults(fleet.FleetCase):
         self.assertEqual(self.servers.events(job, "crashed"), 0)
 
     def test_wiped_queue_loses_no_task(self):
-        self.worker(ALEX_CONCURRENCY="2")
+        self.worker(ALEX_CONCURRENCY="2", ALEX_LEASE="60s")
         jobs = self.servers.submit(*[{"op": "sleep", "ms": 100}] * 40)
         self.wait(lambda: int(self.servers.one(
             "select count(*) from fleet.tasks where state = 'succeeded'")) >= 4)
         self.servers.redis("flushall")
-        self.wait_open(0, 90)
+        self.wait_open(0, 30)
         self.assert_exactly_once(jobs)
 
     def test_restarted_store_loses_no_result(self):
@@ -104,7 +104,7 @@ class Faults(fleet.FleetCase):
         self.wait_quiet()
 
     def test_wrong_password_is_said_and_ends_with_70(self):
-        url = self.servers.env["ALEX_STORE_URL"]
+        url = self.servers.env["ALEX_WORKER_STORE_URL"]
         head, tail = url.split("@", 1)
         worker = self.worker(ALEX_STORE_URL=f"{head}x@{tail}",
                              ALEX_GRACE="1s")

@@ -49,6 +49,21 @@ class Results(fleet.FleetCase):
             b'"required":true,"params":{}},{"node":"b","agent":"bench",'
             b'"needs":["a"],"required":true,"params":{}}]}'), "plan")
 
+    def test_batch_the_engine_refuses_is_halved_down_to_the_culprit(self):
+        self.servers.sql("alter table fleet.results add constraint poison "
+                         "check (output::text not like '%poison%')")
+        self.addCleanup(self.servers.sql,
+                        "alter table fleet.results drop constraint poison")
+        jobs = self.servers.submit(*[{"op": "noop"}] * 40, self.raw(
+            b'{"detail":{"a":"poison"}}'), *[{"op": "noop"}] * 40)
+        self.worker()
+        self.wait_open(0)
+        self.wait_quiet()
+        states = [self.servers.task(job)["state"] for job in jobs]
+        self.assertEqual(states, ["succeeded"] * 40 + ["dead"] +
+                         ["succeeded"] * 40)
+        self.assertEqual(self.servers.task(jobs[40])["error"]["class"], "data")
+
     def test_result_of_three_mebibytes_is_stored_whole(self):
         self.worker()
         job, = self.servers.submit({"op": "oversize", "bytes": 3 << 20})

@@ -33,7 +33,7 @@ class Runs(fleet.FleetCase):
             "select count(*) from fleet.events where kind = 'succeeded'")), 50)
 
     def test_crash_is_quarantined_after_three_and_neighbours_are_fine(self):
-        self.worker()
+        worker = self.worker()
         bad, = self.servers.submit({"op": "crash", "signal": 11})
         good = self.servers.submit(*[{"op": "sleep", "ms": 50}] * 20)
         for job in good:
@@ -44,6 +44,10 @@ class Runs(fleet.FleetCase):
         self.assertEqual((task["crashes"], task["losses"], task["failures"]),
                          (3, 0, 0))
         self.assertIn("signal 11", str(task["error"]))
+        self.wait_quiet()
+        # The message itself came back after each crash but the last.
+        self.assertEqual(worker.metric('alex_messages_total{end="released"}'),
+                         2)
         self.assertEqual(int(self.servers.one(
             "select sum(crashes + losses + failures) from fleet.tasks "
             f"where job_id <> '{bad}'")), 0)
@@ -65,6 +69,19 @@ class Runs(fleet.FleetCase):
                          [1, 1])
         self.assertEqual([self.servers.task(j)["crashes"] for j in waiting],
                          [0] * 5)
+
+    def test_secrets_are_neither_in_the_environment_nor_in_the_log(self):
+        worker = self.worker(ALEX_LOG_LEVEL="debug")
+        job, = self.servers.submit({"op": "probe"})
+        self.wait_status(job)
+        secret = self.servers.env["ALEX_STORE_URL"].split("@")[0].split(":")[-1]
+        with open(f"/proc/{worker.pid}/environ", "rb") as environ:
+            self.assertNotIn(secret.encode(), environ.read())
+        for handler in worker.handlers():
+            with open(f"/proc/{handler}/environ", "rb") as environ:
+                self.assertEqual(environ.read().strip(b"\0"), b"")
+        self.assertNotIn(secret, worker.log())
+        self.assertNotIn(secret, str(self.servers.detail(job)))
 
     def test_rejected_input_dies_with_its_text_and_no_retry(self):
         self.worker()
