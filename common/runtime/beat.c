@@ -60,7 +60,7 @@ write_held(const struct beat *beat, struct buf *request)
 }
 
 static void
-write_request(const struct beat *beat, struct buf *request)
+write_request(const struct beat *beat, bool last, struct buf *request)
 {
     engine_begin(request);
     buf_json_key(request, "owner");
@@ -76,6 +76,11 @@ write_request(const struct beat *beat, struct buf *request)
         }
     }
     buf_json_end(request);
+    if (!last) {
+        /* We may give up on this beat and claim more before it is read. */
+        buf_json_key(request, "older_ms");
+        buf_json_int(request, beat->sup->conf.lease_ms / 2);
+    }
     buf_json_end(request);
 }
 
@@ -135,14 +140,15 @@ take_row(const struct beat *beat, const struct store_row *row, struct err *err)
 }
 
 static int
-call(struct beat *beat, struct store *store, struct tail *tail, struct err *err)
+call(struct beat *beat, struct store *store, bool last, struct tail *tail,
+     struct err *err)
 {
     _cleanup(store_reply_free) struct store_reply reply = {0};
     _cleanup(json_put) struct json_object *head = NULL;
     _cleanup(buf_free) struct buf request = {0};
     struct json_object *ring = NULL;
 
-    write_request(beat, &request);
+    write_request(beat, last, &request);
     beat->sent_ms = clock_boot_ms();
     if (engine_call(beat->sup, store, ENGINE_BEAT, &request,
                     beat->sup->conf.lease_ms / 6, &reply, &head, err)) {
@@ -191,7 +197,8 @@ beat_all(struct supervisor *sup, const struct links *links, bool last,
     qsort(beat.held, beat.leased, sizeof(*beat.held), compare_held);
     /* Messages first: the queue may answer also while the store does not. */
     int extended = extend(&beat, links->queue, err);
-    if ((beat.leased > 0 || last) && call(&beat, links->store, tail, err)) {
+    if ((beat.leased > 0 || last) &&
+        call(&beat, links->store, last, tail, err)) {
         return -1;
     }
     return extended;

@@ -15,8 +15,8 @@ as $$
 declare
     shape constant jsonb := '{"owner": "uuid", "lease_ms": "int 1000 3600000",
         "held": [0, 10000, {"task": "uuid", "fence": "int 1 1e18",
-                            "progress?": "object 1024"}],
-        "flight?": [0, 10000, "uuid"]}';
+                            "progress?": "any"}],
+        "flight?": [0, 10000, "uuid"], "older_ms?": "int 0 3600000"}';
     now constant timestamptz := clock_timestamp();
     most constant integer := 10000;
     owner_id uuid;
@@ -56,7 +56,10 @@ begin
     ), extended as (
         update fleet.tasks t
         set lease_until = now + lease,
-            progress = coalesce(f.progress, t.progress)
+            -- What a handler says of itself must not fail everybody's beat.
+            progress = case when jsonb_typeof(f.progress) = 'object'
+                             and octet_length(f.progress::text) <= 4096
+                            then f.progress else t.progress end
         from free f
         where t.id = f.id
     )
@@ -74,7 +77,9 @@ begin
        and t.state = 'leased'
     left join fleet.runs r on r.job_id = t.job_id;
 
-    returned := fleet.hand_back(owner_id, held_task, held_fence, flight);
+    returned := fleet.hand_back(owner_id, held_task, held_fence, flight,
+        now - coalesce((request ->> 'older_ms')::integer, 0)
+              * interval '1 ms');
     return query select jsonb_build_object(
         'wake_ms', fleet.wake(case when held_task is null then 60000
                                    else (request ->> 'lease_ms')::bigint end),
@@ -87,9 +92,12 @@ end $$;
 -- reply that named them never arrived) and makes them ready.  There is no index
 -- by owner, which every claim and settle would pay for: this looks through the
 -- leased tasks of a window of open runs; what lies outside waits for a later
--- beat, or for its lease to end.
+-- beat, or for its lease to end.  Only what was claimed by 'before': this beat
+-- may be one that its sender gave up on, read late by a server that stood still,
+-- and then it knows nothing of the claims since.
 create or replace function fleet.hand_back(
-    owner_id uuid, held_task uuid[], held_fence bigint[], flight uuid[])
+    owner_id uuid, held_task uuid[], held_fence bigint[], flight uuid[],
+    before timestamptz)
 returns text[] language plpgsql as $$
 declare
     now constant timestamptz := clock_timestamp();
@@ -100,6 +108,7 @@ begin
         from fleet.going(2000) w
         join fleet.tasks t on t.job_id = w.job_id
         where t.state = 'leased' and t.lease_owner = owner_id
+          and t.claimed_at <= before
           and t.nonce <> all(coalesce(flight, '{}'))
           and not exists (
               select from unnest(held_task, held_fence) as h(task, fence)

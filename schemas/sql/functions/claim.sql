@@ -15,7 +15,7 @@ set timezone = 'UTC'
 as $$
 #variable_conflict use_column
 declare
-    shape constant jsonb := '{"owner": "uuid", "agent": "name",
+    shape constant jsonb := '{"owner": "uuid", "agent": "agent",
         "lease_ms": "int 1000 3600000", "bells": [0, 100, {"n": "uuid",
         "job": "uuid", "task?": "uuid", "intake?": "bool"}]}';
     most constant integer := 100;

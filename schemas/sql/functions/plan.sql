@@ -14,7 +14,7 @@ begin
                and jsonb_typeof(e.item -> 'node') = 'string'
                and fleet.is_name(e.item ->> 'node')
                and jsonb_typeof(e.item -> 'agent') = 'string'
-               and fleet.is_name(e.item ->> 'agent')
+               and fleet.is_agent(e.item ->> 'agent')
                and coalesce(jsonb_typeof(e.item -> 'required'), 'null')
                    in ('boolean', 'null')
                and coalesce(jsonb_typeof(e.item -> 'params'), 'null')
@@ -45,7 +45,7 @@ create or replace function fleet.bad_plans(outcomes fleet.outcome[])
 returns jsonb language plpgsql as $$
 #variable_conflict use_column
 declare
-    shape constant jsonb := '{"node": "name", "agent": "name",
+    shape constant jsonb := '{"node": "name", "agent": "agent",
         "needs?": [0, 1000, "any"], "required?": "bool",
         "params?": "object 65000"}';
 begin

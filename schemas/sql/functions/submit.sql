@@ -16,7 +16,7 @@ declare
         'retirement_projection|risk_assessment|tax_optimization|'
         'instrument_research|bench",
         "request": "object 65536", "trace?": "trace",
-        "deadline_ms?": "int 1000 604800000", "agent?": "name",
+        "deadline_ms?": "int 1000 604800000", "agent?": "agent",
         "node?": "name", "params?": "object 65536", "snapshot?": "bool"}]}';
     most constant integer := 100;
     given fleet.submission[];
@@ -47,7 +47,7 @@ begin
                    and coalesce(trace ~ '^[0-9a-f-]+$'
                                 and length(trace) <= 64, true)
                    and deadline_ms between 1000 and 604800000
-                   and fleet.is_name(agent) and fleet.is_name(node)
+                   and fleet.is_agent(agent) and fleet.is_name(node)
                    and jsonb_typeof(params) = 'object'
                    and octet_length(params::text) <= 65536),
                    request -> 'jobs' = '[]')
