@@ -10,33 +10,36 @@ $$;
 
 -- {task: error} for results with which their job's row would pass 48 KB (of
 -- which 8 are for how the agents fared): the API reads whole rows, and a Data
--- API row may have 64.
+-- API row may have 64.  The first that fit, stay.
 create or replace function fleet.large_payloads(outcomes fleet.outcome[])
 returns jsonb language plpgsql as $$
 #variable_conflict use_column
 declare
     most_bytes constant integer := 40000;
+    used jsonb := '{}';
+    large jsonb := '{}';
+    size integer;
+    o record;
 begin
-    return (
-        with given as materialized (
-            select job, task, fleet.payload_bytes(output) as bytes
-            from (select * from unnest(outcomes) limit 100) o
-            where outcome = 'succeeded'
-        ), total as (
-            select g.task, r.payload_bytes
-                + sum(case when g.bytes > most_bytes then 0 else g.bytes end)
-                      over (partition by g.job order by g.task)
-                + case when g.bytes > most_bytes then g.bytes else 0 end as upto
-            from given g
-            join fleet.runs r on r.job_id = g.job
-            where g.bytes > 0
-        )
-        select coalesce(jsonb_object_agg(task, jsonb_build_object(
-            'class', 'payload_too_large', 'text', format(
-                'report, charts, projection and summary of a job may have %s '
-                'bytes together; with this result they would have %s',
-                most_bytes, upto))), '{}')
-        from total where upto > most_bytes);
+    for o in
+        select g.job::text as job, g.task::text as task,
+               r.payload_bytes as before, fleet.payload_bytes(g.output) as bytes
+        from (select * from unnest(outcomes) limit 100) g
+        join fleet.runs r on r.job_id = g.job
+        where g.outcome = 'succeeded' and fleet.payload_bytes(g.output) > 0
+    loop
+        size := coalesce((used -> o.job)::integer, o.before) + o.bytes;
+        if size <= most_bytes then
+            used := used || jsonb_build_object(o.job, size);
+        else
+            large := large || jsonb_build_object(o.task, jsonb_build_object(
+                'class', 'payload_too_large', 'text', format(
+                    'report, charts, projection and summary of a job may have '
+                    '%s bytes together; with this result they would have %s',
+                    most_bytes, size)));
+        end if;
+    end loop;
+    return large;
 end $$;
 
 create or replace function fleet.count_payloads(
