@@ -20,6 +20,7 @@ declare
         "job": "uuid", "task?": "uuid", "intake?": "bool"}]}';
     most constant integer := 100;
     most_bytes constant integer := 262144;
+    page_bytes constant integer := 49152;
     owner_id uuid;
     my_agent text;
     lease_ms integer;
@@ -82,12 +83,13 @@ begin
            || '}', null::text
     union all
     select h, null from unnest(rest.heads) as u(h);
-    if mine.bytes <= most_bytes then
+    if mine.bytes <= page_bytes then
         return query select u.h, u.b
             from unnest(mine.heads, mine.bodies) as u(h, b);
     else
         return query select u.h,
-            case when sum(octet_length(u.b)) over (order by ord) <= most_bytes
+            case when octet_length(u.b) <= page_bytes
+                  and sum(octet_length(u.b)) over (order by ord) <= most_bytes
                  then u.b end
             from unnest(mine.heads, mine.bodies) with ordinality
                 as u(h, b, ord);
@@ -210,6 +212,7 @@ returns table (head text, body text) language plpgsql as $$
 declare
     most constant integer := 100;
     most_bytes constant integer := 262144;
+    page_bytes constant integer := 49152;
 begin
     return query
     select '{"n":"' || n || '","ordinal":' || ordinal || ',"sha256":"'
@@ -218,7 +221,7 @@ begin
                      order by c.task_id, c.ordinal, c.sha256) as upto
           from (select * from unnest(nonces, ids) limit most) as u(n, id)
           join fleet.checkpoints c on c.task_id = u.id) s
-    where upto <= most_bytes
+    where upto <= most_bytes and octet_length(answer) <= page_bytes
     order by task_id, ordinal, sha256;
 end $$;
 
