@@ -161,7 +161,7 @@ class Once(engine.EngineTest):
         self.a.sql("begin")
         mine = self.a.call("checkpoint", item("mine"))[1]
         self.b.send_call("checkpoint", item("yours"))
-        self.await_lock(self.b, self.a)
+        self.await_lock()
         self.a.sql("commit")
         yours = self.b.rows()[1]
         self.assertEqual((mine[0]["verdict"], mine[1]), ("applied", None))
