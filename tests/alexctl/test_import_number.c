@@ -86,8 +86,7 @@ test_other_text_is_bad(void **state)
                                       ".",
                                       "(5",
                                       "5)",
-                                      "\xe2\x82\xac"
-                                      "5"};
+                                      "\xe2\x82\xac 5"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         int64_t value = 0;
         bool taken = import_number(bad[i], 2, &value) == IMPORT_NUMBER_OK;
