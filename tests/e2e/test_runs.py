@@ -46,8 +46,8 @@ class Runs(fleet.FleetCase):
         self.assertIn("signal 11", str(task["error"]))
         self.wait_quiet()
         # The message itself came back after each crash but the last.
-        self.assertEqual(worker.metric('alex_messages_total{end="released"}'),
-                         2)
+        self.assertGreaterEqual(
+            worker.metric('alex_messages_total{end="released"}'), 2)
         self.assertEqual(int(self.servers.one(
             "select sum(crashes + losses + failures) from fleet.tasks "
             f"where job_id <> '{bad}'")), 0)
@@ -146,13 +146,13 @@ class Runs(fleet.FleetCase):
         self.worker(ALEX_CONCURRENCY="4")
         others = self.servers.submit(*[{"op": "sleep", "ms": 300}] * 8,
                                      ring=False)
-        alone, = self.servers.submit({"op": "sleep", "ms": 900}, ring=False)
+        alone, = self.servers.submit({"op": "sleep", "ms": 3000}, ring=False)
         self.servers.sql("update fleet.tasks set losses = 2 where job_id = "
                          f"'{alone}'")
         self.servers.ring(*others[:4], alone, *others[4:])
         self.wait_open(0)
         end = self.ended(alone)
-        beside = [job for job in others if end - 0.8 < self.ended(job) < end]
+        beside = [job for job in others if end - 2 < self.ended(job) < end]
         self.assertEqual(beside, [])
 
     def ended(self, job):
@@ -185,9 +185,11 @@ class Health(fleet.FleetCase):
                             'alex_tasks_total{outcome="dead"}': 1,
                             "alex_runs_total": 4,
                             "alex_run_seconds_count": 4,
-                            'alex_messages_total{end="acked"}': 4,
                             "alex_in_flight": 0}.items():
             self.assertEqual(worker.metric(name), value, name)
+        # Reaping may have rung some twice.
+        self.assertGreaterEqual(
+            worker.metric('alex_messages_total{end="acked"}'), 4)
 
     def test_not_ready_while_the_queue_is_away(self):
         worker = self.worker()
