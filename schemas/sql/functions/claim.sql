@@ -89,7 +89,8 @@ begin
     else
         return query select u.h,
             case when octet_length(u.b) <= page_bytes
-                  and sum(octet_length(u.b)) over (order by ord) <= most_bytes
+                  and sum(octet_length(u.b)) over (
+                          order by octet_length(u.b), ord) <= most_bytes
                  then u.b end
             from unnest(mine.heads, mine.bodies) with ordinality
                 as u(h, b, ord);

@@ -168,19 +168,6 @@ declare
 begin
     perform from fleet.runs where job_id = any(ids)
         order by job_id for no key update;
-    delete from fleet.runs r
-    where r.job_id = any(ids) and r.ended_at is not null
-      and not exists (select from public.jobs j where j.id = r.job_id);
-    delete from fleet.tasks t
-    where t.job_id = any(ids)
-      and not exists (select from fleet.runs r where r.job_id = t.job_id);
-    delete from fleet.results s
-    where s.job_id = any(ids)
-      and not exists (select from fleet.tasks t
-                      where t.id = s.task_id and t.state = 'succeeded');
-    delete from fleet.checkpoints c
-    where not exists (select from fleet.tasks t where t.id = c.task_id);
-
     update fleet.tasks t
     set rung_at = now where t.job_id = any(ids) and t.rung_at is null;
     update fleet.tasks t
@@ -227,4 +214,17 @@ begin
     where r.job_id = any(ids) and r.state = 'open' and j.id = r.job_id
       and j.status not in ('pending', 'running');
     perform fleet.sweep(ids);
+
+    delete from fleet.runs r
+    where r.job_id = any(ids) and r.ended_at is not null
+      and not exists (select from public.jobs j where j.id = r.job_id);
+    delete from fleet.tasks t
+    where t.job_id = any(ids)
+      and not exists (select from fleet.runs r where r.job_id = t.job_id);
+    delete from fleet.results s
+    where s.job_id = any(ids)
+      and not exists (select from fleet.tasks t
+                      where t.id = s.task_id and t.state = 'succeeded');
+    delete from fleet.checkpoints c
+    where not exists (select from fleet.tasks t where t.id = c.task_id);
 end $$;

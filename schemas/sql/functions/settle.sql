@@ -208,8 +208,9 @@ begin
     return query
     with seen as materialized (
         select o.ord, o.task, o.job, o.fence, t.state, t.feeds,
-               case when t.settled_fence = o.fence and t.lease_owner = owner_id
-                        then case t.state when 'cancelled' then 'cancelled'
+               case when t.fence = o.fence and t.settled_fence = o.fence
+                         and t.lease_owner = owner_id then
+                        case t.state when 'cancelled' then 'cancelled'
                                           else 'applied' end
                     when exists (select from fleet.runs r
                                  where r.job_id = o.job
