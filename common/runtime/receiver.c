@@ -133,6 +133,9 @@ abandon(struct receiver *receiver, const struct batch *batch)
 {
     atomic_store(&receiver->sup->claims_abandoned, true);
     for (size_t i = 0; i < batch->count; i++) {
+        if (batch->runs[i]->state == RUN_SETTLED) {
+            continue; /* A row before the one that failed has ended it. */
+        }
         flight_settled(receiver->sup->flight, batch->runs[i]);
         tail_release(&receiver->tail, batch->runs[i], 0);
     }

@@ -158,6 +158,7 @@ suspend(struct runs *runs, struct run *run)
 {
     struct err err;
 
+    run->asked = true;
     err_set(&err, ERR_SUSPEND, 0, "not answered yet");
     handlers_refuse(runs->handlers, run, &err);
 }
@@ -198,7 +199,6 @@ runs_asked(struct runs *runs, struct run *run, const struct channel_ask *asked)
 {
     struct err err = {0};
 
-    run->asked = true;
     const struct run_answer *known =
         run_find_answer(run, asked->ordinal, asked->sha256);
     if (known != NULL && known->err != NULL) {

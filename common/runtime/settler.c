@@ -26,6 +26,7 @@ struct settler {
     int64_t tail_at_ms;          /* Not flushed before. */
     bool stopping;
     bool unfit;
+    bool queue_unfit; /* Bells and acks are over; what is done is settled. */
     bool started;
     pthread_t thread;
 };
@@ -267,7 +268,8 @@ flush(struct settler *settler)
 {
     struct err err = {0};
 
-    if (tail_empty(&settler->tail) || clock_boot_ms() < settler->tail_at_ms) {
+    if (settler->queue_unfit || tail_empty(&settler->tail) ||
+        clock_boot_ms() < settler->tail_at_ms) {
         return;
     }
     if (tail_flush(&settler->tail, settler->links.queue, settler->sup->flight,
@@ -276,7 +278,7 @@ flush(struct settler *settler)
         return;
     }
     if (err.kind == ERR_FATAL) {
-        settler->unfit = true;
+        settler->queue_unfit = true;
         supervisor_unfit(settler->sup, &err);
         return;
     }
@@ -297,7 +299,7 @@ idle_ms(const struct settler *settler)
         settler->reloads.first != NULL) {
         return 0;
     }
-    if (tail_empty(&settler->tail)) {
+    if (settler->queue_unfit || tail_empty(&settler->tail)) {
         return -1;
     }
     int64_t left_ms = settler->tail_at_ms - clock_boot_ms();

@@ -4,9 +4,12 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "queue/bell.h"
 #include "runtime/metrics.h"
 
+/* Of an agent's name, as every queue takes it. */
+#define AGENT_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789_-"
 /* Longest delay the engine may ask for. */
 #define DELAY_MAX_MS (30LL * 24 * 3600 * 1000)
 
@@ -97,6 +100,12 @@ ring_one(struct tail *tail, struct json_object *object, struct err *err)
 
     if (decode_bell(object, &bell, err)) {
         return -1;
+    }
+    /* One that no queue takes would stand before all others for ever. */
+    if (bell.agent[strspn(bell.agent, AGENT_CHARACTERS)] != '\0') {
+        log_error("bell for an impossible queue, dropping it",
+                  "job=%s task=%s agent=%s", bell.job, bell.task, bell.agent);
+        return 0;
     }
     bell_encode(&bell, &body);
     bell_queue_name(bell.agent, queue);

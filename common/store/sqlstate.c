@@ -6,6 +6,7 @@
 /* The first match decides. */
 static const struct sqlstate table[] = {
     {"08", ERR_RETRY, true, ""},
+    {"0A000", ERR_RETRY, true, ""}, /* A plan older than its function. */
     {"22", ERR_REJECT, false, ""},
     {"23", ERR_REJECT, false, ""},
     {"25006", ERR_RETRY, true, "; is this a standby?"},
@@ -14,6 +15,7 @@ static const struct sqlstate table[] = {
     {"3D000", ERR_FATAL, true, "; create the database"},
     {"3F000", ERR_FATAL, false, "; run 'alexctl db migrate'"},
     {"40", ERR_RETRY, false, ""},
+    {"42P05", ERR_RETRY, true, ""}, /* A pooler's session has it already. */
     {"42501", ERR_FATAL, false, "; check the role's grants"},
     {"42883", ERR_FATAL, false, "; run 'alexctl db migrate'"},
     {"53", ERR_RETRY, false, ""},
