@@ -74,19 +74,9 @@ static void
 test_other_text_is_bad(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"ten",
-                                      "12x",
-                                      "1.2.3",
-                                      "$",
-                                      "--5",
-                                      "1e5",
-                                      "0x1",
-                                      "12 34",
-                                      "5%",
-                                      ".",
-                                      "(5",
-                                      "5)",
-                                      "\xe2\x82\xac 5"};
+    static const char *const bad[] = {
+        "ten",   "12x", "1.2.3", "$",  "--5", "1e5",           "0x1",
+        "12 34", "5%",  ".",     "(5", "5)",  "\xe2\x82\xac 5"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         int64_t value = 0;
         bool taken = import_number(bad[i], 2, &value) == IMPORT_NUMBER_OK;
