@@ -58,6 +58,23 @@ def test_overlapping_last_settles_end_the_job_once(f):
                   "where kind = 'job_completed'"), "1")
 
 
+def test_settle_locks_runs_in_the_order_of_their_ids(f):
+    low, high = sorted([new_id(), new_id()])
+    runs = [f.claim_one(f.submit(job)["ring"][0]) for job in (high, low)]
+    lock = "select job_id from fleet.runs where job_id = '{}' for update"
+    f.sql("begin")
+    f.sql(lock.format(low))
+    g, h = f.other(), f.other()
+    g.send("settle", {"owner": f.owner, "outcomes": [
+        r.outcome("succeeded", output={}) for r in runs]})
+    wait_until_blocked(f)
+    equal(h.sql(lock.format(high) + " nowait"), [[high]])
+    equal(h.state(low, "plan"), "leased")
+    f.sql("commit")
+    equal([head["verdict"] for head, _ in g.received()[1:]],
+          ["applied", "applied"])
+
+
 def test_claim_does_not_wait_for_a_task_that_is_being_claimed(f):
     ring = f.submit()["ring"][0]
     f.sql("begin")

@@ -37,6 +37,14 @@ def test_repeated_retry_is_charged_once_and_stays_due_at_the_same_time(f):
     assert 29000 < again["again_ms"] <= first["again_ms"] <= 30000
 
 
+def test_repeated_interruption_is_counted_once(f):
+    job, bells = f.planned(plan("a"))
+    run = f.claim_one(bells["a"])
+    equal([f.settle_one(run, "interrupted")["verdict"] for _ in range(2)],
+          ["applied", "applied"])
+    equal(charges(f, job, "a"), ("0", "0", "0", "1", "0"))
+
+
 def test_settle_of_an_older_fence_is_stale(f):
     job, bells = f.planned(plan("a"))
     old = f.claim_one(bells["a"])

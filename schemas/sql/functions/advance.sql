@@ -24,15 +24,17 @@ begin
             cross join lateral unnest(m.feeds) as f(id)
             where m.required and m.state in ('dead', 'quarantined')
             union
+            -- limit 1: looked up by id, whatever the planner expects.
             select f.id
             from below b
-            join fleet.tasks t on t.id = b.id
+            cross join lateral (select t.feeds from fleet.tasks t
+                                where t.id = b.id limit 1) t
             cross join lateral unnest(t.feeds) as f(id)
         ), skip as (
             update fleet.tasks t
             set state = 'skipped', since = now
-            from below b
-            where t.id = b.id and t.state = 'blocked'
+            where t.id = any(array(select id from below))
+              and t.state = 'blocked'
             returning t.*
         ), event as (
             insert into fleet.events (job_id, task_id, generation, kind, fence)
