@@ -182,7 +182,7 @@ class Branches(engine.EngineTest):
         self.assertEqual(self.sql("select status, error_message is null, "
                                   "completed_at is null from jobs"),
                          [["running", "t", "t"]])
-        self.b.end(dead, "dead")
+        self.assertEqual(self.b.end(dead)["verdict"], "stale")
         self.assertEqual(self.task(job, "b"), "ready")
         self.assertSound()
 
@@ -249,6 +249,18 @@ class Endings(engine.EngineTest):
         self.assertEqual(self.task(job, "plan"), "leased")
         self.expire(job)
         self.reap()
+        self.assertEqual(self.task(job, "plan"), "dead")
+        self.assertEqual(self.run_of(job), "failed")
+        self.assertSound()
+
+    def test_late_success_does_not_revive_a_task_that_its_deadline_ended(
+            self):
+        job = self.submit()[0]
+        run = self.a.run(job)
+        self.expire(job)
+        self.pass_deadline(job)
+        self.reap()
+        self.assertEqual(self.a.end(run)["verdict"], "stale")
         self.assertEqual(self.task(job, "plan"), "dead")
         self.assertEqual(self.run_of(job), "failed")
         self.assertSound()

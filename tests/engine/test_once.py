@@ -36,6 +36,17 @@ class Once(engine.EngineTest):
                          ("run", first["fence"]))
         self.assertEqual(self.task(job, "plan", "losses"), "0")
 
+    def test_repeated_claim_beside_a_duplicate_keeps_its_run(self):
+        job = self.submit()[0]
+        one = bell(job, "plan")
+        first = self.a.claim(one)[0]
+        self.expire(job)
+        duplicate, again = self.a.claim(bell(job, "plan"), one)
+        self.assertEqual(duplicate["verdict"], "busy")
+        self.assertEqual((again["verdict"], again["fence"]),
+                         ("run", first["fence"]))
+        self.assertEqual(self.task(job, "plan", "losses"), "0")
+
     def test_another_bell_does_not_share_a_lease(self):
         job = self.submit()[0]
         one = bell(job, "plan")
@@ -110,6 +121,25 @@ class Once(engine.EngineTest):
         self.assertEqual(self.a.end(old)["verdict"], "stale")
         self.assertEqual(self.run_of(job), "completed")
         self.assertSound()
+
+    def test_older_fence_of_the_same_owner_is_stale(self):
+        job = self.submit()[0]
+        old = self.a.run(job)
+        self.expire(job)
+        new = self.a.run(job)
+        self.assertEqual(self.a.end(old)["verdict"], "stale")
+        self.assertEqual(self.task(job, "plan"), "leased")
+        self.assertEqual(self.a.end(new)["verdict"], "applied")
+
+    def test_repeated_interruption_leaves_the_ready_task_alone(self):
+        job = self.submit()[0]
+        run = self.a.run(job)
+        for _ in "12":
+            reply = self.a.end(run, "interrupted")
+            self.assertEqual((reply["verdict"], reply["state"]),
+                             ("applied", "ready"))
+        self.assertEqual(self.task(job, "plan", "interruptions"), "1")
+        self.assertEqual(self.events(job, "interrupted"), 1)
 
     def test_only_the_owner_settles(self):
         job = self.submit()[0]
