@@ -246,6 +246,9 @@ def test_wake_says_when_to_reap_and_null_when_no_job_is_open(f):
     wakes.append(f.call("settle", **request)[0][0]["wake_ms"])
     assert [0 < w <= limit for w, limit in
             zip(wakes, (30000, 60000, 20000))] == [True] * 3, wakes
+    f.claim_one(f.submit(deadline_ms=5000)["ring"][0])
+    assert 4000 < f.wake_ms <= 5000, f.wake_ms
+    f.sql("delete from fleet.runs where deadline_ms = 5000")
     reap = f.call("reap")[0][0]["wake_ms"]
     assert 40000 < reap <= 50000, reap
     f.come_due(run.job, "plan")

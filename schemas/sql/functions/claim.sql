@@ -79,7 +79,9 @@ begin
     return query
     select '{"wake_ms":' || coalesce(fleet.wake(case
                when rest.stuck then 0
-               when mine.count > 0 then lease_ms else 60000 end)::text, 'null')
+               when mine.count > 0
+               then least(lease_ms, fleet.ms_until(mine.deadline_at))
+               else 60000 end)::text, 'null')
            || '}', null::text
     union all
     select h, null from unnest(rest.heads) as u(h);
@@ -106,7 +108,8 @@ create or replace function fleet.take(
     owner_id uuid, my_agent text, lease_ms integer, bell_n uuid[],
     bell_job uuid[], bell_task uuid[], bell_intake boolean[])
 returns table (count bigint, heads text[], bodies text[], bytes bigint,
-               nonces uuid[], ids uuid[], again boolean)
+               nonces uuid[], ids uuid[], deadline_at timestamptz,
+               again boolean)
 language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -152,7 +155,7 @@ begin
         where t.id = p.id
         returning t.id, t.job_id, t.nonce, t.generation, t.fence,
             t.parent is null and t.fence = 1 and not p.again as starts,
-            not p.again as new, p.lost, p.takes_snapshot,
+            not p.again as new, p.lost, p.takes_snapshot, p.deadline_at,
             '{"n":"' || t.nonce || '","verdict":"run","job":"' || t.job_id
                 || '","task":"' || t.id || '","node":"' || t.node
                 || '","fence":' || t.fence || ',"attempt":'
@@ -189,7 +192,7 @@ begin
         on conflict do nothing
         returning job_id, snapshot
     ), run as (
-        select l.id, l.nonce, l.head, l.fence,
+        select l.id, l.nonce, l.head, l.fence, l.deadline_at,
                before || coalesce(n.snapshot, i.snapshot, 'null') || after
                    as input
         from lease l
@@ -202,7 +205,8 @@ begin
                       select count(*) from fleet.checkpoints c
                       where c.task_id = run.id) end || '}'),
            array_agg(input), sum(octet_length(input)),
-           array_agg(nonce), array_agg(id), bool_or(fence > 1)
+           array_agg(nonce), array_agg(id), min(deadline_at),
+           bool_or(fence > 1)
     from run;
 end $$;
 
