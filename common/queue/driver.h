@@ -10,9 +10,12 @@
 
 struct queue_driver {
     const char *const *schemes; /* NULL-terminated. */
+    bool early_ack;
     int (*open)(const char *url, const struct queue_options *options,
                 struct queue **ret, struct err *err);
     void (*close)(struct queue *queue);
+    int (*create)(struct queue *queue, const char *name, /* NULL: no need. */
+                  const struct queue_attributes *attributes, struct err *err);
     int (*receive)(struct queue *queue, size_t max, int64_t wait_ms,
                    struct queue_message *ret, size_t *ret_count, bool *reset,
                    struct err *err);

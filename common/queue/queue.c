@@ -52,7 +52,8 @@ queue_open(const char *url, const struct queue_options *options,
     if (!driver) {
         return err_set(err, ERR_FATAL, 78,
                        "queue URL: unknown scheme, expected "
-                       "redis://host:6379/0");
+                       "redis://host:6379/0, sqs://region/account or "
+                       "kafka://host:9092");
     }
     if (options->name && !name_valid(options->name)) {
         bad_name(err);
@@ -70,6 +71,24 @@ queue_close(struct queue **queue)
         (*queue)->driver->close(*queue);
         *queue = NULL;
     }
+}
+
+int
+queue_create(struct queue *queue, const char *name,
+             const struct queue_attributes *attributes, struct err *err)
+{
+    if (!name_valid(name)) {
+        return bad_name(err);
+    }
+    return queue->driver->create
+               ? queue->driver->create(queue, name, attributes, err)
+               : 0;
+}
+
+bool
+queue_acks_early(const struct queue *queue)
+{
+    return queue->driver->early_ack;
 }
 
 void

@@ -8,6 +8,9 @@
  *     rediss://...                                the same over TLS; the
  *                                                 certificate must be valid,
  *                                                 and SIGPIPE ignored
+ *     sqs://region[/account]                      Amazon SQS, or what answers
+ *                                                 at AWS_ENDPOINT_URL_SQS
+ *     kafka://host:9092[,host:9092]               topics and consumer groups
  *
  * A 'struct queue' is one connection, for one thread at a time.  It connects
  * when first used and again after failures.  Messages are values: a message
@@ -42,6 +45,7 @@ struct queue_letter {  /* A message to send. */
     const char *body;
     size_t body_size;
     const char *group; /* Fairness group (the user) or NULL. */
+    const char *trace; /* W3C traceparent or NULL. */
     int64_t delay_ms;
     bool sent; /* Out: accepted by the broker. */
 };
@@ -60,11 +64,29 @@ struct queue_options {
     int64_t lease_ms;     /* Unacked for this long: delivered to another. */
 };
 
+/* What queue_create() gives a queue. */
+struct queue_attributes {
+    int64_t lease_ms;
+    int partitions; /* Kafka only; 0: the driver's default. */
+};
+
 /* Errors: ERR_FATAL (78): unknown scheme, malformed URL or name.  Never waits;
  * the text never has the password. */
 int queue_open(const char *url, const struct queue_options *options,
                struct queue **ret, struct err *err);
 void queue_close(struct queue **queue); /* For _cleanup. */
+
+/* Makes the queue NAME and its NAME-dlq as the fleet needs them, or corrects
+ * their attributes; safe to repeat.  Nothing to do where queues come into being
+ * by themselves.
+ * Errors: ERR_FATAL: no permission to. */
+int queue_create(struct queue *queue, const char *name,
+                 const struct queue_attributes *attributes, struct err *err);
+
+/* True where a message is acked as soon as it was claimed, because holding it
+ * until its task is done would hold others up.  The task's own lease brings it
+ * back then, and whoever wants it run again later has to ring anew. */
+bool queue_acks_early(const struct queue *queue);
 
 /* Waits up to 'wait_ms' for at most 'max' messages (QUEUE_BATCH_MAX), also
  * promotes delayed ones that are due and takes over those whose consumer died.
