@@ -3,10 +3,23 @@
 #include "base/arena.h"
 #include "base/clock.h"
 
-/* Short, so that tests can wait for it; long beside a call. */
-#define LEASE_MS 1500
+/* For an owned queue to come to its consumer. */
+#define OWNING_MS 30000
+#define SHARED_PARTITIONS 8
+
+static const struct facts all_facts[] = {
+    {.scheme = "redis", .lease_ms = 1500, .grain_ms = 1, .handover_ms = 750},
+    {.scheme = "rediss", .lease_ms = 1500, .grain_ms = 1, .handover_ms = 750},
+    {.scheme = "sqs", .lease_ms = 2000, .grain_ms = 1000, .handover_ms = 1000},
+    {.scheme = "kafka",
+     .lease_ms = 1500,
+     .grain_ms = 1,
+     .handover_ms = 15000,
+     .owned = true},
+};
 
 static const char *world_url;
+static const struct facts *world_facts;
 
 void
 ok(int result, const struct err *err)
@@ -30,22 +43,90 @@ world_connect(const struct world *w, const char *consumer)
     return queue;
 }
 
-int
-world_open(void **state)
+static void
+create(struct world *w, const char *name, int partitions)
+{
+    struct err err = {0};
+    const struct queue_attributes attributes = {.lease_ms = w->lease_ms,
+                                                .partitions = partitions};
+    ok(queue_create(w->sender, name, &attributes, &err), &err);
+}
+
+void
+world_create(struct world *w, const char *name)
+{
+    create(w, name, 1);
+}
+
+static size_t
+receive_and_ack(struct queue *queue)
+{
+    struct queue_message messages[QUEUE_BATCH_MAX];
+    size_t count = 0;
+    bool reset;
+    struct err err = {0};
+    ok(queue_receive(queue, QUEUE_BATCH_MAX, 100, messages, &count, &reset,
+                     &err),
+       &err);
+    ok(queue_ack(queue, messages, count, NULL, &err), &err);
+    for (size_t i = 0; i < count; i++) {
+        queue_message_free(&messages[i]);
+    }
+    return count;
+}
+
+/* Until 'a', and 'b' if it shares, own what they will own. */
+static void
+await_owners(struct world *w, bool shared)
+{
+    int64_t until_ms = clock_boot_ms() + OWNING_MS;
+    size_t by_a = 0;
+    size_t by_b = 0;
+    size_t sent = 0;
+    while (by_a == 0 || (shared && by_b == 0) || by_a + by_b < sent) {
+        assert_true(clock_boot_ms() < until_ms);
+        if (by_a + by_b == sent) {
+            send_text(w, w->name, "whose?", 0);
+            sent++;
+        }
+        by_a += receive_and_ack(w->a);
+        by_b += shared ? receive_and_ack(w->b) : 0;
+    }
+}
+
+static int
+open_world(void **state, bool shared)
 {
     struct world *w = xcalloc(1, sizeof(*w));
     char id[UUID_SIZE];
     w->url = world_url;
-    w->lease_ms = LEASE_MS;
+    w->facts = world_facts;
+    w->lease_ms = w->facts->lease_ms;
     uuid_v4(id);
     snprintf(w->name, sizeof(w->name), "alex-contract-%s", id);
-    uuid_v4(id);
-    w->a = world_connect(w, id);
+    uuid_v4(w->consumer);
+    w->a = world_connect(w, w->consumer);
     uuid_v4(id);
     w->b = world_connect(w, id);
     w->sender = world_connect(w, NULL);
     *state = w;
+    create(w, w->name, shared ? SHARED_PARTITIONS : 1);
+    if (w->facts->owned) {
+        await_owners(w, shared);
+    }
     return 0;
+}
+
+int
+world_open(void **state)
+{
+    return open_world(state, false);
+}
+
+int
+world_open_shared(void **state)
+{
+    return open_world(state, true);
 }
 
 int
@@ -77,22 +158,48 @@ send_text(struct world *w, const char *queue, const char *body,
     send_bytes(w, queue, body, strlen(body), delay_ms);
 }
 
+/* One message, if there is one within 'wait_ms'. */
+static size_t
+receive_one(struct queue *queue, int64_t wait_ms, struct queue_message *ret)
+{
+    size_t count = 0;
+    bool reset;
+    struct err err = {0};
+    ok(queue_receive(queue, 1, wait_ms, ret, &count, &reset, &err), &err);
+    return count;
+}
+
 struct queue_message
 expect_one(struct world *w, struct queue *queue, int64_t wait_ms)
 {
     (void)w;
     struct queue_message message = {0};
     int64_t until_ms = clock_boot_ms() + wait_ms;
-    size_t count = 0;
+    size_t count;
     /* A receive may end early to report a reset. */
     do {
-        bool reset;
-        struct err err = {0};
-        ok(queue_receive(queue, 1, until_ms - clock_boot_ms(), &message, &count,
-                         &reset, &err),
-           &err);
+        count = receive_one(queue, until_ms - clock_boot_ms(), &message);
     } while (count == 0 && clock_boot_ms() < until_ms);
     assert_int_equal(count, 1);
+    return message;
+}
+
+struct queue_message
+expect_of_any(struct world *w, struct queue **who, int64_t wait_ms)
+{
+    struct queue_message message = {0};
+    struct queue *const all[] = {*who, w->a, w->b};
+    int64_t until_ms = clock_boot_ms() + wait_ms;
+    if (!w->facts->owned) {
+        return expect_one(w, *who, wait_ms);
+    }
+    for (size_t i = 0; clock_boot_ms() < until_ms; i++) {
+        *who = all[i % ARRAY_COUNT(all)];
+        if (*who && receive_one(*who, 50, &message) > 0) {
+            return message;
+        }
+    }
+    fail_msg("nobody got a message");
     return message;
 }
 
@@ -132,6 +239,27 @@ depth(struct world *w, const char *name)
     return found;
 }
 
+int64_t
+latest_ms(const struct world *w, int64_t ms)
+{
+    int64_t grain_ms = w->facts->grain_ms;
+    return (ms + grain_ms - 1) / grain_ms * grain_ms + 600;
+}
+
+static const struct facts *
+facts_of(const char *url)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(all_facts); i++) {
+        size_t size = strlen(all_facts[i].scheme);
+        if (strncmp(url, all_facts[i].scheme, size) == 0 && url[size] == ':') {
+            return &all_facts[i];
+        }
+    }
+    fprintf(stderr, "no facts about the queue %.*s\n", (int)strcspn(url, ":"),
+            url);
+    exit(1);
+}
+
 int
 world_run(const char *group, const char *url, const struct CMUnitTest *tests,
           size_t count)
@@ -140,7 +268,10 @@ world_run(const char *group, const char *url, const struct CMUnitTest *tests,
     snprintf(name, sizeof(name), "%s over %.*s", group, (int)strcspn(url, ":"),
              url);
     world_url = url;
-    return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+    world_facts = facts_of(url);
+    int failed = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+    printf("%s: %d passed, %d failed\n", name, (int)count - failed, failed);
+    return failed;
 }
 
 int
