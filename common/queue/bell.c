@@ -88,6 +88,7 @@ decode_event(struct json_object *event, struct bell *bell, struct err *err)
     const char *type;
     const char *ignored;
     const char *trace;
+    const char *group;
     struct json_object *data;
     if (json_string_required(event, "specversion", 16, &version, err)) {
         return -1;
@@ -101,6 +102,8 @@ decode_event(struct json_object *event, struct bell *bell, struct err *err)
         json_string_required(event, "id", ATTRIBUTE_MAX_BYTES, &ignored, err) ||
         json_string(event, "traceparent", ATTRIBUTE_MAX_BYTES, "", &trace,
                     err) ||
+        json_string(event, "partitionkey", ATTRIBUTE_MAX_BYTES, "", &group,
+                    err) ||
         json_member(event, "data", json_type_object, &data, err)) {
         return -1;
     }
@@ -111,6 +114,7 @@ decode_event(struct json_object *event, struct bell *bell, struct err *err)
         return err_set(err, ERR_REJECT, 0, "data: missing");
     }
     decode_trace(trace, bell);
+    bell_set_group(bell, group);
     return decode_data(data, bell, err);
 }
 
@@ -187,6 +191,10 @@ bell_encode(const struct bell *bell, struct buf *out)
         buf_json_key(out, "traceparent");
         buf_json_string(out, bell->trace);
     }
+    if (bell->group[0]) {
+        buf_json_key(out, "partitionkey");
+        buf_json_string(out, bell->group);
+    }
     buf_json_key(out, "data");
     buf_json_object(out);
     buf_json_key(out, "v");
@@ -201,6 +209,14 @@ bell_encode(const struct bell *bell, struct buf *out)
     }
     buf_json_end(out);
     buf_json_end(out);
+}
+
+void
+bell_set_group(struct bell *bell, const char *user)
+{
+    if (strlen(user) < sizeof(bell->group)) {
+        memcpy(bell->group, user, strlen(user) + 1);
+    }
 }
 
 void

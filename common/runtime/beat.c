@@ -163,7 +163,7 @@ call(struct beat *beat, struct store *store, bool last, struct tail *tail,
     if (json_member(head, "ring", json_type_array, &ring, err)) {
         return -1;
     }
-    return tail_ring(tail, ring, err);
+    return tail_ring(tail, ring, "", err);
 }
 
 static int

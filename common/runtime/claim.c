@@ -44,6 +44,10 @@ write_request(const struct claim *claim, struct buf *request)
             buf_json_key(request, "task");
             buf_json_string(request, run->task);
         }
+        if (run->intake) {
+            buf_json_key(request, "intake");
+            buf_json_bool(request, true);
+        }
         buf_json_end(request);
     }
     buf_json_end(request);
@@ -70,7 +74,7 @@ unknown_job(struct claim *claim, struct run *run)
     int64_t delay_ms = verdict_unknown_delay_ms(&run->message, clock_wall_ms());
 
     if (delay_ms >= 0) {
-        tail_release(claim->tail, run, delay_ms);
+        tail_release(claim->tail, run, claim->sup->worker->name, delay_ms);
         return;
     }
     log_warn("doorbell for an unknown job, dropping it", "job=%s", run->job);
@@ -83,7 +87,7 @@ end_message(struct claim *claim, const struct verdict *verdict, struct run *run)
     struct err err = {0};
 
     flight_settled(claim->sup->flight, run);
-    if (tail_ring(claim->tail, verdict->ring, &err)) {
+    if (tail_ring(claim->tail, verdict->ring, run->group, &err)) {
         log_error("engine's bells cannot be read, ignoring", "error=%s",
                   err.text);
     }
@@ -95,7 +99,8 @@ end_message(struct claim *claim, const struct verdict *verdict, struct run *run)
         tail_ack(claim->tail, run);
         break;
     case VERDICT_RELEASE:
-        tail_release(claim->tail, run, verdict->until_ms);
+        tail_release(claim->tail, run, claim->sup->worker->name,
+                     verdict->until_ms);
         break;
     case VERDICT_UNKNOWN:
         unknown_job(claim, run);

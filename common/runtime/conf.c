@@ -15,6 +15,9 @@ static const struct conf_row rows[] = {
      "database with the engine: postgres://user:password@host:5432/alex"},
     {CONF_SECRET, "ALEX_QUEUE_URL", FIELD(queue_url), NULL, 1, 4096,
      "broker of the doorbells: redis://user:password@host:6379/0"},
+    {CONF_STR, "ALEX_INTAKE_QUEUE", FIELD(intake_queue), "", 1, 80,
+     "planner: also take jobs from this queue, which Alex's own API writes to: "
+     "alex-analysis-jobs"},
     {CONF_CHOICE, "ALEX_LLM_URL", FIELD(llm_url), "offline:", 0, 0,
      "language model; offline: is none, every analysis is complete without",
      "offline:"},

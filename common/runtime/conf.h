@@ -10,6 +10,7 @@
 struct worker_conf {
     char *store_url;
     char *queue_url;
+    char *intake_queue;
     char *llm_url;
     char *http_bind;
     int64_t concurrency;

@@ -84,7 +84,7 @@ flight_wait_room(struct flight *flight)
 }
 
 struct run *
-flight_add(struct flight *flight, struct queue_message *message)
+flight_add(struct flight *flight, struct queue_message *message, bool intake)
 {
     struct run *run = xcalloc(1, sizeof(*run));
 
@@ -92,6 +92,7 @@ flight_add(struct flight *flight, struct queue_message *message)
     *message = (struct queue_message){0};
     uuid_v4(run->nonce);
     run->refs = 1;
+    run->intake = intake;
     pthread_mutex_lock(&flight->lock);
     run->next = flight->first;
     if (run->next != NULL) {
@@ -120,6 +121,14 @@ flight_leased(struct flight *flight, struct run *run, int64_t sent_ms,
     run_set_lease(run, sent_ms, lease_ms);
     pthread_mutex_lock(&flight->lock);
     run->state = RUN_LEASED;
+    pthread_mutex_unlock(&flight->lock);
+}
+
+void
+flight_acked(struct flight *flight, struct run *run)
+{
+    pthread_mutex_lock(&flight->lock);
+    run->acked = true;
     pthread_mutex_unlock(&flight->lock);
 }
 
@@ -243,6 +252,9 @@ flight_count(struct flight *flight)
 static bool
 run_extendable(const struct run *run)
 {
+    if (run->acked || run->intake) {
+        return false;
+    }
     return run->state == RUN_LEASED ? !run_fenced(run) : run->state != RUN_LOST;
 }
 

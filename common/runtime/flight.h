@@ -27,13 +27,16 @@ void flight_free(struct flight **flight); /* For _cleanup. */
  * returns how many, or 0 when stopped. */
 size_t flight_wait_room(struct flight *flight);
 /* Takes over the message; the caller borrows the registry's reference. */
-struct run *flight_add(struct flight *flight, struct queue_message *message);
+struct run *flight_add(struct flight *flight, struct queue_message *message,
+                       bool intake);
 /* Waits while a beat is under way that does not name the runs just added: it
  * would hand the new leases back. */
 void flight_wait_beat(struct flight *flight);
 /* The claim sent at 'sent_ms' was answered: ours for 'lease_ms'. */
 void flight_leased(struct flight *flight, struct run *run, int64_t sent_ms,
                    int64_t lease_ms);
+/* Its message is acked, or about to be: nobody extends it any more. */
+void flight_acked(struct flight *flight, struct run *run);
 /* Sleeps, but not past flight_stop(). */
 void flight_sleep(struct flight *flight, int64_t ms);
 bool flight_stopped(struct flight *flight);

@@ -100,7 +100,7 @@ reap(struct heartbeat *heartbeat, struct err *err)
     for (size_t i = 1; i < reply.count; i++) {
         _cleanup(json_put) struct json_object *bell = NULL;
         if (engine_head(&reply.rows[i], &bell, err) ||
-            tail_ring(&heartbeat->tail, bell, err)) {
+            tail_ring(&heartbeat->tail, bell, "", err)) {
             return -1;
         }
     }
@@ -251,7 +251,7 @@ heartbeat_start(struct supervisor *sup, struct err *err)
 {
     _cleanup(heartbeat_free) struct heartbeat *heartbeat = heartbeat_new(sup);
 
-    if (links_open(sup, &heartbeat->links, err)) {
+    if (links_open(sup, sup->queue_name, &heartbeat->links, err)) {
         return -1;
     }
     sup->heartbeat = heartbeat;

@@ -22,9 +22,14 @@
 
 struct receiver {
     struct supervisor *sup;
+    const char *queue_name;
+    bool intake; /* Upstream's queue: its messages become jobs of ours. */
+    struct receiver *beside; /* The intake's, of the main one. */
+    pthread_mutex_t lock;    /* Of links.queue against receiver_stop(). */
     struct links links;
     struct tail tail;
     struct backoff backoff;
+    bool receiving; /* The last receive succeeded. */
     bool unfit;
     bool started;
     pthread_t thread;
@@ -137,7 +142,7 @@ abandon(struct receiver *receiver, const struct batch *batch)
             continue; /* A row before the one that failed has ended it. */
         }
         flight_settled(receiver->sup->flight, batch->runs[i]);
-        tail_release(&receiver->tail, batch->runs[i], 0);
+        tail_release(&receiver->tail, batch->runs[i], NULL, 0);
     }
 }
 
@@ -148,7 +153,7 @@ put_off(struct receiver *receiver, struct run *run, const struct err *err)
     log_error("doorbell cannot be claimed, putting it off", "job=%s error=%s",
               run->job, err->text);
     flight_settled(receiver->sup->flight, run);
-    tail_release(&receiver->tail, run, VERDICT_LATER_MS);
+    tail_release(&receiver->tail, run, NULL, VERDICT_LATER_MS);
 }
 
 static void claim_batch(struct receiver *receiver, const struct batch *batch);
@@ -165,6 +170,31 @@ claim_halves(struct receiver *receiver, const struct batch *batch)
     memcpy(half.runs, batch->runs + half.count, rest * sizeof(half.runs[0]));
     half.count = rest;
     claim_batch(receiver, &half);
+}
+
+/* Where a message may not be kept until its task is done.  One that cannot be
+ * acked comes again, and finds the task taken. */
+static void
+ack_early(struct receiver *receiver, const struct batch *batch)
+{
+    struct queue_message messages[QUEUE_BATCH_MAX];
+    size_t count = 0;
+    struct err err = {0};
+
+    if (!queue_acks_early(receiver->links.queue)) {
+        return;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        struct run *run = batch->runs[i];
+        if (run->fence != 0) {
+            flight_acked(receiver->sup->flight, run);
+            messages[count++] = run->message;
+        }
+    }
+    if (count > 0 &&
+        queue_ack(receiver->links.queue, messages, count, NULL, &err)) {
+        metrics_add(METRICS_QUEUE_FAILURES, 1);
+    }
 }
 
 static void
@@ -191,6 +221,7 @@ claim_batch(struct receiver *receiver, const struct batch *batch)
         }
     }
     backoff_reset(&receiver->backoff);
+    ack_early(receiver, batch);
     hand_over_all(receiver, batch);
 }
 
@@ -201,7 +232,7 @@ take_message(struct receiver *receiver, struct queue_message *message,
              struct batch *batch)
 {
     struct flight *flight = receiver->sup->flight;
-    struct run *run = flight_add(flight, message);
+    struct run *run = flight_add(flight, message, receiver->intake);
     struct bell bell = {0};
     struct err err = {0};
 
@@ -210,12 +241,13 @@ take_message(struct receiver *receiver, struct queue_message *message,
         memcpy(run->job, bell.job, sizeof(run->job));
         memcpy(run->task, bell.task, sizeof(run->task));
         memcpy(run->trace, bell.trace, sizeof(run->trace));
+        memcpy(run->group, bell.group, sizeof(run->group));
         batch->runs[batch->count++] = run;
         return;
     }
     flight_settled(flight, run);
     if (err.code == BELL_UNKNOWN_VERSION) {
-        tail_release(&receiver->tail, run, VERDICT_LATER_MS);
+        tail_release(&receiver->tail, run, NULL, VERDICT_LATER_MS);
         return;
     }
     log_warn("message is no doorbell, dead-lettering it", "error=%s", err.text);
@@ -235,6 +267,20 @@ flush(struct receiver *receiver)
     }
 }
 
+/* Health asks for our own queue only: upstream's may not be there yet. */
+static void
+set_receiving(struct receiver *receiver, bool receiving)
+{
+    receiver->receiving = receiving;
+    if (receiver->intake) {
+        return;
+    }
+    atomic_store(&receiver->sup->receiving, receiving);
+    if (receiving) {
+        supervisor_progress(receiver->sup);
+    }
+}
+
 /* False: try again. */
 static bool
 receive(struct receiver *receiver, size_t room, struct batch *batch)
@@ -245,26 +291,56 @@ receive(struct receiver *receiver, size_t room, struct batch *batch)
     bool reset = false;
     struct err err = {0};
     /* The first only looks, so that we soon know whether the queue answers. */
-    int64_t wait_ms = atomic_load(&sup->receiving) ? RECEIVE_WAIT_MS : 0;
+    int64_t wait_ms = receiver->receiving ? RECEIVE_WAIT_MS : 0;
 
     if (queue_receive(receiver->links.queue, room, wait_ms, messages, &count,
                       &reset, &err)) {
-        atomic_store(&sup->receiving, false);
+        set_receiving(receiver, false);
         metrics_add(METRICS_QUEUE_FAILURES, 1);
+        err_wrap(&err, "%s", receiver->queue_name);
         try_again(receiver, "queue cannot be read, repeating", &err);
         return false;
     }
-    atomic_store(&sup->receiving, true);
-    supervisor_progress(sup);
+    set_receiving(receiver, true);
     backoff_reset(&receiver->backoff);
     if (reset) {
-        log_warn("queue was made anew, reaping", "queue=%s", sup->queue_name);
+        log_warn("queue was made anew, reaping", "queue=%s",
+                 receiver->queue_name);
         heartbeat_reap_by(sup->heartbeat, clock_boot_ms());
     }
     for (size_t i = 0; i < count; i++) {
         take_message(receiver, &messages[i], batch);
     }
     return true;
+}
+
+/* What the broker had already sent us: others need not wait for our end. */
+static void
+give_back(struct receiver *receiver)
+{
+    pthread_mutex_lock(&receiver->lock);
+    struct queue *queue = STEAL(receiver->links.queue);
+    pthread_mutex_unlock(&receiver->lock);
+    queue_close(&queue);
+}
+
+static void
+wake(struct receiver *receiver)
+{
+    pthread_mutex_lock(&receiver->lock);
+    if (receiver->links.queue != NULL) {
+        queue_wake(receiver->links.queue);
+    }
+    pthread_mutex_unlock(&receiver->lock);
+}
+
+static void
+join(struct receiver *receiver)
+{
+    if (receiver->started) {
+        pthread_join(receiver->thread, NULL);
+        receiver->started = false;
+    }
 }
 
 static void *
@@ -281,21 +357,33 @@ receiver_main(void *arg)
             flush(receiver);
         }
     }
-    mailbox_post(&sup->to_loop, mail_new(MAIL_ENDED, NULL));
+    give_back(receiver);
+    if (receiver->beside != NULL) {
+        join(receiver->beside);
+    }
+    if (!receiver->intake) {
+        mailbox_post(&sup->to_loop, mail_new(MAIL_ENDED, NULL));
+    }
     return NULL;
 }
 
-int
-receiver_start(struct supervisor *sup, struct receiver **ret, struct err *err)
+static int
+start(struct supervisor *sup, const char *queue_name, struct receiver *beside,
+      struct receiver **ret, struct err *err)
 {
     _cleanup(receiver_free) struct receiver *receiver =
         xcalloc(1, sizeof(*receiver));
 
+    pthread_mutex_init(&receiver->lock, NULL);
     receiver->sup = sup;
-    if (links_open(sup, &receiver->links, err)) {
+    receiver->queue_name = queue_name;
+    receiver->intake = queue_name != sup->queue_name;
+    if (links_open(sup, queue_name, &receiver->links, err)) {
         return -1;
     }
+    receiver->beside = beside;
     if (supervisor_thread(receiver_main, receiver, &receiver->thread, err)) {
+        receiver->beside = NULL;
         return -1;
     }
     receiver->started = true;
@@ -303,11 +391,27 @@ receiver_start(struct supervisor *sup, struct receiver **ret, struct err *err)
     return 0;
 }
 
+int
+receiver_start(struct supervisor *sup, struct receiver **ret, struct err *err)
+{
+    const char *intake = sup->conf.intake_queue;
+    struct receiver *beside = NULL;
+
+    if (sup->worker->intake && intake[0] != '\0' &&
+        start(sup, intake, NULL, &beside, err)) {
+        return err_wrap(err, "ALEX_INTAKE_QUEUE");
+    }
+    return start(sup, sup->queue_name, beside, ret, err);
+}
+
 void
 receiver_stop(struct receiver *receiver)
 {
     flight_stop(receiver->sup->flight);
-    queue_wake(receiver->links.queue);
+    wake(receiver);
+    if (receiver->beside != NULL) {
+        wake(receiver->beside);
+    }
 }
 
 void
@@ -316,11 +420,11 @@ receiver_free(struct receiver **receiver)
     if (*receiver == NULL) {
         return;
     }
-    if ((*receiver)->started) {
-        pthread_join((*receiver)->thread, NULL);
-    }
+    join(*receiver);
+    receiver_free(&(*receiver)->beside);
     links_close(&(*receiver)->links);
     tail_free(&(*receiver)->tail);
+    pthread_mutex_destroy(&(*receiver)->lock);
     free(*receiver);
     *receiver = NULL;
 }

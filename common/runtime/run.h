@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/uuid.h"
+#include "queue/bell.h"
 #include "queue/queue.h"
 
 struct run_answer;
@@ -51,12 +52,14 @@ struct run {
     char job[UUID_SIZE];
     char task[UUID_SIZE]; /* "" until claimed: the job's root task. */
     char node[64];
-    char trace[64]; /* W3C traceparent or "". */
+    char trace[64];              /* W3C traceparent or "". */
+    char group[BELL_GROUP_SIZE]; /* The user, as the bell said, or "". */
     int64_t fence;
     int64_t attempt;
     int64_t claimed_ms;  /* CLOCK_BOOTTIME. */
     int64_t deadline_ms; /* CLOCK_BOOTTIME. */
     bool alone;          /* Nothing else may run beside it. */
+    bool intake;         /* From upstream's queue: not the heartbeat's. */
 
     /* --- any thread --- */
     _Atomic int refs;
@@ -65,6 +68,7 @@ struct run {
 
     /* --- under the registry's lock: flight.c --- */
     enum run_state state;
+    bool acked;     /* Once claimed: it has no message any more. */
     char *progress; /* JSON, or NULL. */
     struct run *prev;
     struct run *next;

@@ -70,11 +70,11 @@ end_run(struct supervisor *sup, const struct outcome *outcome,
     metrics_observe_us(METRICS_TASK_TIME,
                        (clock_boot_ms() - run->claimed_ms) * 1000);
     flight_settled(sup->flight, run);
-    if (tail_ring(tail, settled->ring, err)) {
+    if (tail_ring(tail, settled->ring, run->group, err)) {
         return -1;
     }
     if (settled->again_ms >= 0) {
-        tail_release(tail, run, settled->again_ms);
+        tail_release(tail, run, sup->worker->name, settled->again_ms);
     } else {
         tail_ack(tail, run);
     }

@@ -357,7 +357,7 @@ settler_start(struct supervisor *sup, struct settler **ret, struct err *err)
     settler->sup = sup;
     settler->outcomes_end = &settler->outcomes;
     if (load_schema(sup->worker, &settler->schema, err) ||
-        links_open(sup, &settler->links, err) ||
+        links_open(sup, sup->queue_name, &settler->links, err) ||
         supervisor_thread(settler_main, settler, &settler->thread, err)) {
         return -1;
     }

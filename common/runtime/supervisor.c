@@ -34,11 +34,12 @@ links_close(struct links *links)
 }
 
 int
-links_open(const struct supervisor *sup, struct links *ret, struct err *err)
+links_open(const struct supervisor *sup, const char *queue_name,
+           struct links *ret, struct err *err)
 {
     _cleanup(links_close) struct links links = {0};
     struct queue_options options = {
-        .name = sup->queue_name,
+        .name = queue_name,
         .consumer = sup->owner,
         .lease_ms = sup->conf.lease_ms,
     };
@@ -181,7 +182,7 @@ supervisor_check(const struct worker *worker, const struct worker_conf *conf,
     struct supervisor sup = {.worker = worker, .conf = *conf};
 
     bell_queue_name(worker->name, sup.queue_name);
-    if (links_open(&sup, &links, err)) {
+    if (links_open(&sup, sup.queue_name, &links, err)) {
         return -1;
     }
     if (worker->result_schema != NULL &&

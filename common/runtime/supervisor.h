@@ -53,8 +53,9 @@ struct links { /* A thread's own connections. */
     struct queue *queue;
 };
 
-int links_open(const struct supervisor *sup, struct links *ret,
-               struct err *err);
+/* 'queue_name' is where the queue's connection receives from. */
+int links_open(const struct supervisor *sup, const char *queue_name,
+               struct links *ret, struct err *err);
 void links_close(struct links *links); /* For _cleanup. */
 /* Starts a thread that gets no signals. */
 int supervisor_thread(void *(*main)(void *), void *arg, pthread_t *ret,

@@ -1,5 +1,6 @@
 #include "runtime/tail.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -13,7 +14,7 @@
 /* Longest delay the engine may ask for. */
 #define DELAY_MAX_MS (30LL * 24 * 3600 * 1000)
 
-enum tail_end { TAIL_ACK, TAIL_RELEASE, TAIL_DEAD_LETTER };
+enum tail_end { TAIL_ACK, TAIL_RELEASE, TAIL_DEAD_LETTER, TAIL_NO_MESSAGE };
 
 struct tail_item {
     struct run *run;
@@ -28,6 +29,8 @@ drop_letters(struct tail *tail)
     for (size_t i = 0; i < tail->letter_count; i++) {
         free((char *)tail->letters[i].queue);
         free((char *)tail->letters[i].body);
+        free((char *)tail->letters[i].group);
+        free((char *)tail->letters[i].trace);
     }
     free(tail->letters);
     tail->letters = NULL;
@@ -91,12 +94,38 @@ decode_bell(struct json_object *object, struct bell *ret, struct err *err)
     return 0;
 }
 
-static int
-ring_one(struct tail *tail, struct json_object *object, struct err *err)
+static char *
+copy_unless_empty(const char *text)
+{
+    return text[0] != '\0' ? xstrdup(text) : NULL;
+}
+
+static void
+add_letter(struct tail *tail, const struct bell *bell)
 {
     _cleanup(buf_free) struct buf body = {0};
-    struct bell bell = {0};
     char queue[96];
+
+    bell_encode(bell, &body);
+    bell_queue_name(bell->agent, queue);
+    tail->letters =
+        grow(tail->letters, tail->letter_count, sizeof(*tail->letters));
+    size_t size = body.size;
+    tail->letters[tail->letter_count++] = (struct queue_letter){
+        .queue = xstrdup(queue),
+        .body = buf_steal(&body),
+        .body_size = size,
+        .group = copy_unless_empty(bell->group),
+        .trace = copy_unless_empty(bell->trace),
+        .delay_ms = bell->delay_ms,
+    };
+}
+
+static int
+ring_one(struct tail *tail, struct json_object *object, const char *group,
+         struct err *err)
+{
+    struct bell bell = {0};
 
     if (decode_bell(object, &bell, err)) {
         return -1;
@@ -107,31 +136,23 @@ ring_one(struct tail *tail, struct json_object *object, struct err *err)
                   "job=%s task=%s agent=%s", bell.job, bell.task, bell.agent);
         return 0;
     }
-    bell_encode(&bell, &body);
-    bell_queue_name(bell.agent, queue);
-    tail->letters =
-        grow(tail->letters, tail->letter_count, sizeof(*tail->letters));
-    size_t size = body.size;
-    tail->letters[tail->letter_count++] = (struct queue_letter){
-        .queue = xstrdup(queue),
-        .body = buf_steal(&body),
-        .body_size = size,
-        .delay_ms = bell.delay_ms,
-    };
+    bell_set_group(&bell, group);
+    add_letter(tail, &bell);
     return 0;
 }
 
 int
-tail_ring(struct tail *tail, struct json_object *bells, struct err *err)
+tail_ring(struct tail *tail, struct json_object *bells, const char *group,
+          struct err *err)
 {
     if (bells == NULL || json_object_is_type(bells, json_type_object)) {
-        return bells == NULL ? 0 : ring_one(tail, bells, err);
+        return bells == NULL ? 0 : ring_one(tail, bells, group, err);
     }
     if (!json_object_is_type(bells, json_type_array)) {
         return err_set(err, ERR_REJECT, 0, "ring: not an array");
     }
     for (size_t i = 0; i < json_object_array_length(bells); i++) {
-        if (ring_one(tail, json_object_array_get_idx(bells, i), err)) {
+        if (ring_one(tail, json_object_array_get_idx(bells, i), group, err)) {
             return -1;
         }
     }
@@ -145,7 +166,7 @@ add_item(struct tail *tail, struct run *run, enum tail_end end,
     tail->items = grow(tail->items, tail->item_count, sizeof(*tail->items));
     tail->items[tail->item_count++] = (struct tail_item){
         .run = run,
-        .end = end,
+        .end = run->acked ? TAIL_NO_MESSAGE : end,
         .delay_ms = delay_ms,
         .reason = reason != NULL ? xstrdup(reason) : NULL,
     };
@@ -158,8 +179,19 @@ tail_ack(struct tail *tail, struct run *run)
 }
 
 void
-tail_release(struct tail *tail, struct run *run, int64_t delay_ms)
+tail_release(struct tail *tail, struct run *run, const char *agent,
+             int64_t delay_ms)
 {
+    if (run->acked) {
+        struct bell bell = {.delay_ms = delay_ms};
+        snprintf(bell.agent, sizeof(bell.agent), "%s", agent);
+        memcpy(bell.job, run->job, sizeof(bell.job));
+        memcpy(bell.task, run->task, sizeof(bell.task));
+        memcpy(bell.trace, run->trace, sizeof(bell.trace));
+        memcpy(bell.group, run->group, sizeof(bell.group));
+        add_letter(tail, &bell);
+        delay_ms = 0;
+    }
     add_item(tail, run, TAIL_RELEASE, delay_ms, NULL);
 }
 
@@ -225,6 +257,8 @@ end_messages(struct tail *tail, size_t count, struct queue *queue,
                              err);
     case TAIL_DEAD_LETTER:
         return queue_dead_letter(queue, messages, first->reason, err);
+    case TAIL_NO_MESSAGE:
+        break;
     }
     return 0;
 }
@@ -238,7 +272,9 @@ drop_items(struct tail *tail, size_t count, struct flight *flight)
         [TAIL_DEAD_LETTER] = METRICS_DEAD_LETTERS,
     };
 
-    metrics_add(ids[tail->items[0].end], (int64_t)count);
+    if (tail->items[0].end != TAIL_NO_MESSAGE) {
+        metrics_add(ids[tail->items[0].end], (int64_t)count);
+    }
     for (size_t i = 0; i < count; i++) {
         flight_remove(flight, tail->items[i].run);
         free(tail->items[i].reason);

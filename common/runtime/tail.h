@@ -28,13 +28,17 @@ void tail_free(struct tail *tail); /* For _cleanup. */
 bool tail_empty(const struct tail *tail);
 
 /* 'bells': what the engine calls a bell, one object or an array of them, or
- * NULL.  Errors: ERR_REJECT for another shape; those before it are added. */
-int tail_ring(struct tail *tail, struct json_object *bells, struct err *err);
+ * NULL; 'group' is whose job they are of, or "".
+ * Errors: ERR_REJECT for another shape; those before it are added. */
+int tail_ring(struct tail *tail, struct json_object *bells, const char *group,
+              struct err *err);
 
 /* Each ends a run: its message is done with, and tail_flush() removes it from
- * the registry. */
+ * the registry.  One whose message was acked early has none any more, and is
+ * released by a bell of its own, to 'agent'. */
 void tail_ack(struct tail *tail, struct run *run);
-void tail_release(struct tail *tail, struct run *run, int64_t delay_ms);
+void tail_release(struct tail *tail, struct run *run, const char *agent,
+                  int64_t delay_ms);
 void tail_dead_letter(struct tail *tail, struct run *run, const char *reason);
 
 /* Does all that is left to do and empties the tail; after an error it may be

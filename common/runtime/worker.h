@@ -15,6 +15,7 @@
  * The whole main.c of an agent is worker_main(argc, argv, &its_worker). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,7 @@ struct worker {
     /* JSON Schema of 'output', NUL-terminated: which effects this agent may
      * have.  The supervisor checks every result against it. */
     const char *result_schema;
+    bool intake; /* Jobs begin here: it also takes ALEX_INTAKE_QUEUE's. */
     int64_t cpu_limit_ms; /* CPU time of one run; 0 is 60,000. */
     int64_t memory_bytes; /* RLIMIT_AS beyond the idle handler; 0: 512 MiB. */
 };

@@ -75,6 +75,7 @@ create trigger update_jobs_updated_at before update on jobs
     for each row execute function update_updated_at_column();
 """
 USER = "user_2xKq8d"
+INTAKE = "analysis-jobs"  # Of the queue that the API writes to.
 FINISHED = "550e8400-e29b-41d4-a716-446655440002"
 STUCK = "550e8400-e29b-41d4-a716-446655440003"
 CHARTS = {"asset_allocation": {
@@ -127,6 +128,7 @@ class Upstream(analysis.Fleet):
         self.servers.sql("create database upstream")
         url = self.env["ALEX_STORE_URL"].removesuffix("/alex") + "/upstream"
         self.env["ALEX_STORE_URL"] = url
+        self.env["ALEX_INTAKE_QUEUE"] = "alex-" + INTAKE
         self.psql(TABLES)
         self.psql(DATA)
         self.old = {name: self.table(name) for name in NAMES}
@@ -198,10 +200,10 @@ class Upgraded(analysis.Case):
 
 
 class Api(analysis.Case):
-    def message(self, body):
+    def message(self, body, agent=INTAKE):
         """The job of a message that the API might send; '%s' is its id."""
         job = self.fleet.insert_job()
-        self.fleet.ring(body.replace("%s", job).encode())
+        self.fleet.ring(body.replace("%s", job).encode(), agent)
         done = self.ended(job)
         self.assertEqual(done.total, TOTAL)
         self.assertEqual(done.row["request_payload"],
@@ -216,6 +218,14 @@ class Api(analysis.Case):
     def test_bare_job_id_completes_its_job(self):
         self.message("%s")
 
+    def test_message_into_our_own_queue_completes_its_job(self):
+        self.message("%s", "planner")
+
+    def test_message_that_is_no_job_is_dead_lettered_beside_its_queue(self):
+        self.fleet.ring(b"<html>", INTAKE)
+        self.wait(lambda: self.fleet.dead_letters(INTAKE), 5, "dead letter")
+        self.assertEqual(self.fleet.dead_letters(INTAKE)[0][b"b"], b"<html>")
+
     def test_job_id_as_json_alone_completes_its_job(self):
         self.message('{"job_id": "%s"}')
 
@@ -225,9 +235,10 @@ class Api(analysis.Case):
     def test_message_sent_three_times_runs_its_job_once(self):
         job = self.fleet.insert_job()
         for _ in range(3):
-            self.fleet.ring(json.dumps({"job_id": job}).encode())
+            self.fleet.ring(json.dumps({"job_id": job}).encode(), INTAKE)
         self.ended(job)
         self.assert_quiet()
+        self.wait(lambda: self.fleet.open_messages(INTAKE) == 0, 5, "acks")
         self.assertEqual({t["fence"] for t in self.fleet.tasks(job).values()},
                          {1})
 

@@ -30,14 +30,15 @@ static void
 test_event_gives_all_its_fields(void **state)
 {
     (void)state;
-    struct bell bell =
-        decode(EVENT("\"traceparent\":\"" TRACE "\",",
-                     "{\"v\":1,\"agent\":\"reporter\",\"job\":\"" JOB
-                     "\",\"task\":\"" TASK "\"}"));
+    struct bell bell = decode(
+        EVENT("\"traceparent\":\"" TRACE "\",\"partitionkey\":\"user_1\",",
+              "{\"v\":1,\"agent\":\"reporter\",\"job\":\"" JOB
+              "\",\"task\":\"" TASK "\"}"));
     assert_string_equal(bell.agent, "reporter");
     assert_string_equal(bell.job, JOB);
     assert_string_equal(bell.task, TASK);
     assert_string_equal(bell.trace, TRACE);
+    assert_string_equal(bell.group, "user_1");
     assert_int_equal(bell.delay_ms, 0);
 }
 
@@ -49,6 +50,7 @@ test_absent_fields_are_empty(void **state)
     assert_string_equal(bell.agent, "");
     assert_string_equal(bell.task, "");
     assert_string_equal(bell.trace, "");
+    assert_string_equal(bell.group, "");
 }
 
 static void

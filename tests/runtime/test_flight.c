@@ -14,7 +14,7 @@ add(struct flight *flight)
 {
     struct queue_message message = {.body = xstrdup("{}"), .body_size = 2};
 
-    return flight_add(flight, &message);
+    return flight_add(flight, &message, false);
 }
 
 static struct run *
@@ -88,6 +88,20 @@ test_message_is_extended_from_receipt_until_lost_or_fenced(void **state)
     run_set_lease(run, now_ms, 60000);
     assert_true(flight_lose(flight, run));
     assert_false(look(flight, run, &leased).extend);
+}
+
+static void
+test_message_acked_early_is_not_extended_but_its_lease_is_beaten(void **state)
+{
+    _cleanup(flight_free) struct flight *flight = flight_new(10);
+    struct run *run = add(flight);
+    size_t leased;
+
+    (void)state;
+    flight_leased(flight, run, clock_boot_ms(), 60000);
+    flight_acked(flight, run);
+    assert_false(look(flight, run, &leased).extend);
+    assert_int_equal(leased, 1);
 }
 
 static void
@@ -339,6 +353,8 @@ main(void)
         cmocka_unit_test(test_beat_renews_from_when_it_was_sent),
         cmocka_unit_test(
             test_message_is_extended_from_receipt_until_lost_or_fenced),
+        cmocka_unit_test(
+            test_message_acked_early_is_not_extended_but_its_lease_is_beaten),
         cmocka_unit_test(test_settled_message_is_extended_but_not_beaten),
         cmocka_unit_test(test_beat_sees_leases_first),
         cmocka_unit_test(

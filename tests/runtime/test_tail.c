@@ -11,6 +11,7 @@
 struct fake {
     struct queue base;
     struct buf heard; /* "send a,b ack 1,2 release:500 3 " */
+    int grouped;      /* Letters of user_1. */
     int good;         /* Calls that succeed before the others fail. */
 };
 
@@ -37,6 +38,8 @@ fake_send(struct queue *queue, struct queue_letter *letters, size_t count,
     for (size_t i = 0; i < count; i++) {
         buf_printf(&fake->heard, " %s+%lld", letters[i].queue,
                    (long long)letters[i].delay_ms);
+        fake->grouped +=
+            letters[i].group != NULL && strcmp(letters[i].group, "user_1") == 0;
         letters[i].sent = true;
     }
     buf_puts(&fake->heard, "; ");
@@ -124,7 +127,7 @@ add(struct scene *scene, const char *handle)
     struct queue_message message = {.body = xstrdup("x"), .body_size = 1};
 
     snprintf(message.handle, sizeof(message.handle), "%s", handle);
-    return flight_add(scene->flight, &message);
+    return flight_add(scene->flight, &message, false);
 }
 
 static void
@@ -135,7 +138,7 @@ ring(struct scene *scene, const char *bells)
 
     assert_int_equal(json_parse(bells, strlen(bells), "bells", &value, &err),
                      0);
-    assert_int_equal(tail_ring(&scene->tail, value, &err), 0);
+    assert_int_equal(tail_ring(&scene->tail, value, "user_1", &err), 0);
 }
 
 static int
@@ -204,10 +207,10 @@ test_releases_of_one_delay_go_together(void **state)
     _cleanup(close_scene) struct scene *scene = open_scene(99);
 
     (void)state;
-    tail_release(&scene->tail, add(scene, "1"), 500);
+    tail_release(&scene->tail, add(scene, "1"), "bench", 500);
     tail_ack(&scene->tail, add(scene, "2"));
-    tail_release(&scene->tail, add(scene, "3"), 500);
-    tail_release(&scene->tail, add(scene, "4"), 0);
+    tail_release(&scene->tail, add(scene, "3"), "bench", 500);
+    tail_release(&scene->tail, add(scene, "4"), "bench", 0);
     tail_ack(&scene->tail, add(scene, "5"));
     assert_int_equal(flush(scene), 0);
     assert_string_equal(scene->fake.heard.data,
@@ -221,12 +224,62 @@ test_what_was_done_before_a_failure_is_not_done_again(void **state)
 
     (void)state;
     tail_ack(&scene->tail, add(scene, "1"));
-    tail_release(&scene->tail, add(scene, "2"), 500);
+    tail_release(&scene->tail, add(scene, "2"), "bench", 500);
     assert_int_equal(flush(scene), -1);
     assert_int_equal(flight_count(scene->flight), 1);
     scene->fake.good = 99;
     assert_int_equal(flush(scene), 0);
     assert_string_equal(scene->fake.heard.data, "ack 1; release+500 2; ");
+}
+
+static void
+test_bells_carry_whose_job_it_is(void **state)
+{
+    _cleanup(close_scene) struct scene *scene = open_scene(99);
+
+    (void)state;
+    ring(scene, two_bells);
+    assert_int_equal(flush(scene), 0);
+    assert_int_equal(scene->fake.grouped, 2);
+}
+
+/* As on Kafka: the message was acked when its task was claimed. */
+static struct run *
+add_acked(struct scene *scene, const char *task)
+{
+    struct run *run = add(scene, "acked");
+
+    snprintf(run->task, sizeof(run->task), "%s", task);
+    snprintf(run->group, sizeof(run->group), "user_1");
+    flight_acked(scene->flight, run);
+    return run;
+}
+
+static void
+test_run_acked_early_is_released_by_a_bell_of_its_own(void **state)
+{
+    _cleanup(close_scene) struct scene *scene = open_scene(99);
+
+    (void)state;
+    tail_release(&scene->tail, add_acked(scene, "t"), "bench", 500);
+    tail_release(&scene->tail, add(scene, "1"), "bench", 500);
+    assert_int_equal(flush(scene), 0);
+    assert_string_equal(scene->fake.heard.data,
+                        "send alex-bench+500; release+500 1; ");
+    assert_int_equal(scene->fake.grouped, 1);
+    assert_int_equal(flight_count(scene->flight), 0);
+}
+
+static void
+test_run_acked_early_is_not_acked_again(void **state)
+{
+    _cleanup(close_scene) struct scene *scene = open_scene(99);
+
+    (void)state;
+    tail_ack(&scene->tail, add_acked(scene, "t"));
+    assert_int_equal(flush(scene), 0);
+    assert_null(scene->fake.heard.data);
+    assert_int_equal(flight_count(scene->flight), 0);
 }
 
 static void
@@ -268,7 +321,7 @@ test_bell_of_another_shape_is_refused(void **state)
         struct err err = {0};
         assert_int_equal(
             json_parse(bad[i], strlen(bad[i]), "bells", &value, &err), 0);
-        assert_int_equal(tail_ring(&scene->tail, value, &err), -1);
+        assert_int_equal(tail_ring(&scene->tail, value, "user_1", &err), -1);
         assert_int_equal(err.kind, ERR_REJECT);
     }
     assert_true(tail_empty(&scene->tail));
@@ -283,6 +336,9 @@ main(void)
         cmocka_unit_test(test_rung_bells_are_not_rung_again_when_the_ack_fails),
         cmocka_unit_test(test_releases_of_one_delay_go_together),
         cmocka_unit_test(test_what_was_done_before_a_failure_is_not_done_again),
+        cmocka_unit_test(test_bells_carry_whose_job_it_is),
+        cmocka_unit_test(test_run_acked_early_is_released_by_a_bell_of_its_own),
+        cmocka_unit_test(test_run_acked_early_is_not_acked_again),
         cmocka_unit_test(test_dead_letters_keep_their_own_reason),
         cmocka_unit_test(test_many_of_each_go_in_batches),
         cmocka_unit_test(test_bell_of_another_shape_is_refused),

@@ -142,6 +142,8 @@ ring_batch(struct queue *queue, const struct bell *bells, size_t count,
         letters[i].body = bodies.items[i].data;
         letters[i].body_size = bodies.items[i].size;
         letters[i].delay_ms = bells[i].delay_ms;
+        letters[i].group = bells[i].group[0] ? bells[i].group : NULL;
+        letters[i].trace = bells[i].trace[0] ? bells[i].trace : NULL;
     }
     for (int try = 1; queue_send(queue, letters, count, err) < 0; try++) {
         if (err->kind != ERR_RETRY || try == RING_TRIES) {
@@ -182,6 +184,7 @@ decode_bell(struct json_object *object, struct bell *ret, struct err *err)
         {"job", ret->job, sizeof(ret->job)},
         {"task", ret->task, sizeof(ret->task)},
         {"trace", ret->trace, sizeof(ret->trace)},
+        {"group", ret->group, sizeof(ret->group)},
     };
     for (size_t i = 0; i < ARRAY_COUNT(fields); i++) {
         const char *text = NULL;

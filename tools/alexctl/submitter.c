@@ -45,6 +45,7 @@ ring_insurance(struct ctl *ctl, const struct submitter_job *jobs, size_t count,
         struct bell *bell = &bells[insured];
         snprintf(bell->agent, sizeof(bell->agent), "%s", jobs[i].agent);
         memcpy(bell->job, jobs[i].id, UUID_SIZE);
+        bell_set_group(bell, jobs[i].user);
         bell->delay_ms = INSURANCE_DELAY_MS;
         insured += !jobs[i].uninsured;
     }
@@ -167,8 +168,12 @@ take_row(const struct store_reply *reply, size_t row,
     }
     size_t rings = ring && !job->silent ? json_object_array_length(ring) : 0;
     for (size_t i = 0; i < rings; i++) {
-        json_object_array_add(
-            bells, json_object_get(json_object_array_get_idx(ring, i)));
+        struct json_object *bell = json_object_array_get_idx(ring, i);
+        if (strlen(job->user) < BELL_GROUP_SIZE) {
+            json_object_object_add(bell, "group",
+                                   json_object_new_string(job->user));
+        }
+        json_object_array_add(bells, json_object_get(bell));
     }
     return decode_verdict(verdict, &job->verdict, err);
 }

@@ -236,4 +236,5 @@ const struct worker planner_worker = {
     .summary = "refreshes prices and plans the tasks of an analysis, by rule",
     .handle = planner_handle,
     .result_schema = embed_planner_result,
+    .intake = true,
 };
