@@ -94,9 +94,10 @@ take_end(struct handlers *handlers, struct slot *slot,
     }
     slot->tasks++;
     if (slot->tasks >= handlers->options.recycle_tasks ||
+        theirs.kind == ERR_FATAL ||
         slot->in.size > frame->size + CHANNEL_HEADER_BYTES) {
-        /* Worn out, or it goes on talking: the answer counts, its sender not.
-         */
+        /* Worn out, unfit, or it goes on talking: the answer counts, its sender
+         * not. */
         slot_doom(slot, NULL);
     }
     handlers_end_run(handlers, slot, result ? HANDLERS_RESULT : HANDLERS_ERROR,

@@ -34,7 +34,8 @@ struct heartbeat {
     pthread_mutex_t lock; /* Of what follows. */
     pthread_cond_t changed;
     int64_t beat_at_ms;
-    int64_t beaten_ms; /* When the last beat was sent. */
+    int64_t wanted_at_ms; /* Asked for since the last one began. */
+    int64_t beaten_ms;    /* When the last beat was sent. */
     int64_t reap_at_ms;
     bool stopped;
 };
@@ -176,21 +177,31 @@ wait_until(struct heartbeat *heartbeat, int64_t at_ms)
     pthread_cond_timedwait(&heartbeat->changed, &heartbeat->lock, &until);
 }
 
+static int64_t
+sooner(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
 /* Sleeps until something is due; false when stopped. */
 static bool
 wait_due(struct heartbeat *heartbeat, bool *ret_beat, bool *ret_reap)
 {
     pthread_mutex_lock(&heartbeat->lock);
     for (;;) {
-        int64_t beat_ms = heartbeat->beat_at_ms;
+        int64_t beat_ms =
+            sooner(heartbeat->beat_at_ms, heartbeat->wanted_at_ms);
         int64_t reap_ms = heartbeat->reap_at_ms;
         int64_t now_ms = clock_boot_ms();
         if (heartbeat->stopped || beat_ms <= now_ms || reap_ms <= now_ms) {
             *ret_beat = beat_ms <= now_ms;
             *ret_reap = reap_ms <= now_ms;
+            if (*ret_beat) {
+                heartbeat->wanted_at_ms = NEVER;
+            }
             break;
         }
-        wait_until(heartbeat, beat_ms < reap_ms ? beat_ms : reap_ms);
+        wait_until(heartbeat, sooner(beat_ms, reap_ms));
     }
     bool go_on = !heartbeat->stopped;
     pthread_mutex_unlock(&heartbeat->lock);
@@ -238,6 +249,7 @@ heartbeat_new(struct supervisor *sup)
     heartbeat->sup = sup;
     heartbeat->jitter_ms = clock_jitter_ms(0, REAP_JITTER_MS);
     heartbeat->beat_at_ms = next_beat_ms(heartbeat, true);
+    heartbeat->wanted_at_ms = NEVER;
     pthread_mutex_init(&heartbeat->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -290,8 +302,8 @@ heartbeat_beat_soon(struct heartbeat *heartbeat)
     pthread_mutex_lock(&heartbeat->lock);
     int64_t at_ms = heartbeat->beaten_ms + EARLY_BEAT_MS;
     at_ms = at_ms > now_ms ? at_ms : now_ms;
-    if (at_ms < heartbeat->beat_at_ms) {
-        heartbeat->beat_at_ms = at_ms;
+    if (at_ms < heartbeat->wanted_at_ms) {
+        heartbeat->wanted_at_ms = at_ms;
         pthread_cond_signal(&heartbeat->changed);
     }
     pthread_mutex_unlock(&heartbeat->lock);

@@ -118,7 +118,6 @@ decide(struct outcome *outcome, struct mail *mail, struct json_object *schema)
         }
         return (struct decision){METRICS_SUCCEEDED};
     case HANDLERS_ERROR:
-        outcome->unfit = mail->err.kind == ERR_FATAL;
         return stop == RUN_STOP_NONE ? decide_error(&mail->err)
                                      : decide_stop(stop);
     case HANDLERS_CRASHED:

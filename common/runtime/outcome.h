@@ -18,7 +18,6 @@ struct outcome {
     struct buf text;      /* One element of settle's 'outcomes'. */
     size_t children;      /* Of the plan in it. */
     size_t bytes;         /* Of the handler's answer, for the backlog. */
-    bool unfit;           /* This process must stop. */
     bool buried;          /* outcome_make_dead() was called. */
     char error[300];      /* For the log; "" if none. */
 };

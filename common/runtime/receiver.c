@@ -30,6 +30,7 @@ struct receiver {
     struct tail tail;
     struct backoff backoff;
     bool receiving; /* The last receive succeeded. */
+    bool received;  /* One has. */
     bool unfit;
     bool started;
     pthread_t thread;
@@ -304,10 +305,12 @@ receive(struct receiver *receiver, size_t room, struct batch *batch)
     set_receiving(receiver, true);
     backoff_reset(&receiver->backoff);
     if (reset) {
-        log_warn("queue was made anew, reaping", "queue=%s",
+        log_line(receiver->received ? LOG_WARN : LOG_INFO,
+                 "queue was made anew, reaping", "queue=%s",
                  receiver->queue_name);
         heartbeat_reap_by(sup->heartbeat, clock_boot_ms());
     }
+    receiver->received = true;
     for (size_t i = 0; i < count; i++) {
         take_message(receiver, &messages[i], batch);
     }

@@ -83,7 +83,7 @@ struct run {
     size_t answer_bytes;
     bool lacks_answers;   /* Stored answers are still to be read. */
     struct run_ask *asks; /* Under way. */
-    bool lost_early;      /* Before the loop had it. */
+    bool lost;            /* Before the loop had it, or while loading. */
     bool asked;           /* Since it was last started. */
     size_t parked_bytes;
     int64_t started_us;

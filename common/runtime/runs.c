@@ -14,26 +14,10 @@
 /* --- mail ----------------------------------------------------------------- */
 
 static void
-loaded(struct runs *runs, struct mail *mail)
-{
-    struct run *run = mail->run;
-
-    if (run->stage != RUN_LOADING) {
-        return; /* It has left meanwhile. */
-    }
-    if (mail->err.kind != ERR_NONE) {
-        runs_leave(runs, run, HANDLERS_ERROR, NULL, 0, &mail->err);
-        return;
-    }
-    runs_take_off(runs, run);
-    runs_requeue(runs, run);
-}
-
-static void
 take_run(struct runs *runs, struct run *run)
 {
     runs_append(runs, run, RUN_QUEUED); /* The receiver has counted it. */
-    if (run->lost_early) {
+    if (run->lost) {
         runs_lose(runs, run);
         return;
     }
@@ -58,13 +42,13 @@ runs_take(struct runs *runs, struct mail *mail)
         runs_stored(mail);
         break;
     case MAIL_LOADED:
-        loaded(runs, mail);
+        runs_loaded(runs, mail->run, &mail->err);
         break;
     case MAIL_LOST:
         if (ours) {
             runs_lose(runs, mail->run);
         }
-        mail->run->lost_early = true;
+        mail->run->lost = true;
         break;
     case MAIL_CANCEL:
         if (ours) {

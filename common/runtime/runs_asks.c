@@ -111,6 +111,7 @@ done(void *loop, void *context, const char *answer, size_t size, bool paid,
         run_add_answer(run, ask->ordinal, ask->sha256, xmemdup(answer, size),
                        size, false, NULL);
     }
+    runs_grew(runs, run, size);
     if (at_once && err != NULL) {
         handlers_refuse(runs->handlers, run, err);
     } else if (at_once) {
@@ -149,6 +150,7 @@ runs_stored(struct mail *mail)
     } else {
         run_add_answer(run, mail->ordinal, mail->sha256, STEAL(mail->bytes),
                        mail->size, true, NULL);
+        runs_grew(ask->runs, run, mail->size);
     }
     end_ask(ask);
 }

@@ -42,10 +42,15 @@ void runs_resume(struct runs *runs, struct run *run);
 /* To the settler, as ended; copies 'bytes' and 'err' (each may be NULL). */
 void runs_leave(struct runs *runs, struct run *run, enum handlers_end end,
                 const char *bytes, size_t size, const struct err *err);
-/* Ends it, wherever it is, for a reason that is not its own. */
+/* Ends it, wherever it is, for a reason that is not its own; while the settler
+ * reads its input, runs_loaded() does. */
 void runs_stop(struct runs *runs, struct run *run, enum run_stop why);
-/* The lease is somebody else's: drops it without a word. */
+/* The lease is somebody else's: drops it without a word; likewise. */
 void runs_lose(struct runs *runs, struct run *run);
+/* The settler is done with a loading run: it goes on, unless it has to end. */
+void runs_loaded(struct runs *runs, struct run *run, const struct err *err);
+/* An answer came for a run that waits: it counts against what they may keep. */
+void runs_grew(struct runs *runs, struct run *run, size_t bytes);
 
 /* --- runs_exec.c --- */
 

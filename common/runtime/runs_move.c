@@ -92,7 +92,7 @@ runs_stop(struct runs *runs, struct run *run, enum run_stop why)
     atomic_compare_exchange_strong(&run->stop, &none, (int)why);
     if (run->stage == RUN_RUNNING) {
         handlers_kill(runs->handlers, run, false);
-    } else {
+    } else if (run->stage != RUN_LOADING) {
         runs_leave(runs, run, HANDLERS_KILLED, NULL, 0, NULL);
     }
 }
@@ -100,6 +100,10 @@ runs_stop(struct runs *runs, struct run *run, enum run_stop why)
 void
 runs_lose(struct runs *runs, struct run *run)
 {
+    if (run->stage == RUN_LOADING) {
+        run->lost = true;
+        return;
+    }
     log_warn("lease lost, dropping the task",
              "job=%s task=%s node=%s agent=%s attempt=%" PRId64 " trace=%s",
              run->job, run->task, run->node, runs->sup->worker->name,
@@ -133,6 +137,29 @@ runs_resume(struct runs *runs, struct run *run)
     }
     runs_append(runs, run, RUN_LOADING);
     mailbox_post(&runs->sup->to_settler, mail_new(MAIL_RELOAD, run_ref(run)));
+}
+
+void
+runs_loaded(struct runs *runs, struct run *run, const struct err *err)
+{
+    runs_take_off(runs, run);
+    runs_requeue(runs, run);
+    if (run->lost || err->kind == ERR_LOST) {
+        runs_lose(runs, run);
+    } else if (atomic_load(&run->stop) != RUN_STOP_NONE) {
+        runs_leave(runs, run, HANDLERS_KILLED, NULL, 0, NULL);
+    } else if (err->kind != ERR_NONE) {
+        runs_leave(runs, run, HANDLERS_ERROR, NULL, 0, err);
+    }
+}
+
+void
+runs_grew(struct runs *runs, struct run *run, size_t bytes)
+{
+    if (run->stage == RUN_PARKED) {
+        run->parked_bytes += bytes;
+        runs->parked_bytes += bytes;
+    }
 }
 
 void

@@ -128,19 +128,12 @@ settle_some(struct settler *settler)
 {
     struct outcome *batch[SETTLE_BATCH_MAX] = {0};
     size_t count = take_batch(settler, batch);
-    bool unfit = false;
 
     settle_batch(settler, batch, count);
     for (size_t i = 0; i < count; i++) {
-        unfit = unfit || batch[i]->unfit;
         atomic_fetch_sub(&settler->sup->backlog_bytes,
                          (int64_t)batch[i]->bytes);
         outcome_free(&batch[i]);
-    }
-    if (unfit) {
-        struct err err;
-        err_set(&err, ERR_FATAL, 0, "a handler found this process unfit");
-        supervisor_unfit(settler->sup, &err);
     }
 }
 
@@ -208,11 +201,7 @@ reload_one(struct settler *settler)
 
     mail->kind = MAIL_LOADED;
     while (pages_read(settler->sup, settler->links.store, mail->run, &err)) {
-        if (err.kind == ERR_LOST) {
-            mail->kind = MAIL_LOST;
-            break;
-        }
-        if (err.kind == ERR_REJECT) {
+        if (err.kind == ERR_LOST || err.kind == ERR_REJECT) {
             mail->err = err;
             break;
         }

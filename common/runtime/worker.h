@@ -31,7 +31,8 @@ struct worker {
     /* Writes one JSON object to 'output' (its keys: schemas/sql/README.md,
      * settle) and returns 0, or returns -1 with '*err': ERR_REJECT (this input
      * can never work: the task dies with the text), ERR_RETRY, ERR_SUSPEND
-     * (passed on from task_ask).  Anything else is treated as ERR_RETRY. */
+     * (passed on from task_ask), ERR_FATAL (as ERR_RETRY, but this process
+     * gets no other task).  Anything else is treated as ERR_RETRY. */
     int (*handle)(struct task *task, const char *input, size_t input_size,
                   struct buf *output, struct err *err);
     /* JSON Schema of 'output', NUL-terminated: which effects this agent may

@@ -3,7 +3,9 @@
  * The driver is chosen by URL scheme and nothing outside this folder names one:
  *
  *     postgres://user@host:5432/alex      libpq; also postgresql:// and any
- *                                         libpq URI option
+ *                                         libpq URI option; of several
+ *                                         hosts the first that answers, and
+ *                                         a silent one uses up the call
  *
  * A 'struct store' is one connection, for one thread at a time.  It connects
  * when first used and again after every failure, so open never waits.  Every
