@@ -18,7 +18,7 @@ rest-sqs {
     sqs-limits = strict
 }
 queues-storage { enabled = true, path = "$at/queues.conf" }
-messages-storage { enabled = true, uri = "jdbc:h2:$at/messages" }
+messages-storage { enabled = true, uri = "jdbc:h2:$at/messages;WRITE_DELAY=0" }
 CONF
     own -R "$at"
     java_command elasticmq 256 -Dconfig.file="$at/elasticmq.conf" \
