@@ -177,6 +177,20 @@ class Commands(unittest.TestCase):
     def test_reap_answers(self):
         self.assertIn("tasks moved", self.alexctl("reap"))
 
+    def test_queue_create_says_which_queues_and_refuses_names_none_can_have(
+            self):
+        made = json.loads(self.alexctl("queue", "create", "--json", "--agent",
+                                       "tagger,planner", "--intake", "jobs"))
+        self.assertEqual([q["queue"] for q in made],
+                         ["alex-tagger", "alex-planner", "jobs"])
+        for words in (["--agent", "Planner"], ["--intake", "a b"]):
+            self.assertIn("a-z", self.alexctl("queue", "create", *words,
+                                              code=65))
+        for words in (["--lease", "0s"], ["--lease", "2h"], ["--lease", "3"],
+                      ["--partitions", "0"], ["--agent", "a" * 60]):
+            self.assertIn("--", self.alexctl("queue", "create", *words,
+                                             code=64))
+
     def test_text_of_others_cannot_steer_the_terminal(self):
         self.import_file("plain.csv")
         job = self.submit()

@@ -11,15 +11,15 @@
 
 extern const struct command command_import, command_submit, command_jobs,
     command_watch, command_show, command_why, command_cancel, command_queue_ls,
-    command_reap, command_bench, command_db_migrate, command_db_seed,
-    command_db_status, command_db_fsck;
+    command_queue_create, command_reap, command_bench, command_db_migrate,
+    command_db_seed, command_db_status, command_db_fsck;
 
 static const struct command *const commands[] = {
-    &command_import,    &command_submit,     &command_jobs,
-    &command_watch,     &command_show,       &command_why,
-    &command_cancel,    &command_queue_ls,   &command_reap,
-    &command_bench,     &command_db_migrate, &command_db_seed,
-    &command_db_status, &command_db_fsck,
+    &command_import,  &command_submit,    &command_jobs,
+    &command_watch,   &command_show,      &command_why,
+    &command_cancel,  &command_queue_ls,  &command_queue_create,
+    &command_reap,    &command_bench,     &command_db_migrate,
+    &command_db_seed, &command_db_status, &command_db_fsck,
 };
 
 static const struct conf_row settings[] = {
@@ -29,7 +29,10 @@ static const struct conf_row settings[] = {
      "", 0, 4096, "the same as its owner, for db; default: ALEX_STORE_URL",
      NULL},
     {CONF_SECRET, "ALEX_QUEUE_URL", offsetof(struct ctl, queue_url), "", 0,
-     4096, "the broker: redis://user:password@host:6379/0", NULL},
+     4096,
+     "the broker: redis://user:password@host:6379/0, sqs://region/account "
+     "or kafka://host:9092",
+     NULL},
 };
 
 static void

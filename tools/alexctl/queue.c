@@ -1,4 +1,4 @@
-/* alexctl queue ls, reap. */
+/* alexctl queue ls, queue create, reap. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -6,6 +6,7 @@
 
 #include "alexctl/ctl.h"
 #include "base/cleanup.h"
+#include "base/conf_text.h"
 
 struct options {
     bool json;
@@ -22,12 +23,13 @@ static const struct args_option options[] = {
 static bool
 next_agent(const char **at, char ret[64])
 {
+    *at += strspn(*at, ",");
     size_t size = strcspn(*at, ",");
     if (size == 0) {
         return false;
     }
     snprintf(ret, 64, "%.*s", (int)size, *at);
-    *at += size + ((*at)[size] == ',');
+    *at += size;
     return true;
 }
 
@@ -102,6 +104,133 @@ const struct command command_queue_ls = {
     .option_count = ARRAY_COUNT(options),
     .options_size = sizeof(struct options),
     .run = queue_ls,
+};
+
+/* --- queue create ---------------------------------------------------------*/
+
+#define LEASE_MAX_MS (60 * 60 * 1000)
+#define AGENT_MAX 60
+
+struct create_options {
+    const char *agents;
+    const char *lease;
+    const char *intake;
+    int64_t partitions;
+    bool json;
+};
+
+#define CREATE(field) offsetof(struct create_options, field)
+
+static const struct args_option create_options[] = {
+    {ARGS_TEXT, "agent", "LIST", CREATE(agents), 1, 1000, CTL_AGENTS,
+     "whose queues, with commas between"},
+    {ARGS_TEXT, "lease", "SPAN", CREATE(lease), 1, 20, "60s",
+     "the workers' ALEX_LEASE; SQS keeps it with the queue"},
+    {ARGS_TEXT, "intake", "NAME", CREATE(intake), 1, 80, NULL,
+     "also this queue, the planner's ALEX_INTAKE_QUEUE"},
+    {ARGS_INT, "partitions", "N", CREATE(partitions), 1, 1000, NULL,
+     "Kafka: of each topic, so at most this many workers share a queue"},
+    {ARGS_FLAG, "json", NULL, CREATE(json), 0, 0, NULL, "print JSON"},
+};
+
+struct creation {
+    struct queue *queue;
+    struct queue_attributes attributes;
+    struct buf json;
+    bool quiet;
+};
+
+static int
+create_one(struct creation *c, const char *name, struct err *err)
+{
+    if (queue_create(c->queue, name, &c->attributes, err) < 0) {
+        return err_wrap(err, "%s", name);
+    }
+    buf_json_object(&c->json);
+    buf_json_key(&c->json, "queue");
+    buf_json_string(&c->json, name);
+    buf_json_end(&c->json);
+    if (!c->quiet) {
+        printf("%s and %s-dlq are ready\n", name, name);
+    }
+    return 0;
+}
+
+static int
+create_all(struct creation *c, const struct create_options *o, struct err *err)
+{
+    const char *at = o->agents;
+    char agent[64];
+    buf_json_array(&c->json);
+    while (next_agent(&at, agent)) {
+        char name[NAME_SIZE];
+        if (strlen(agent) >= AGENT_MAX) {
+            return err_set(err, ERR_REJECT, CTL_EXIT_USAGE,
+                           "--agent takes names of up to %d characters",
+                           AGENT_MAX - 1);
+        }
+        bell_queue_name(agent, name);
+        if (create_one(c, name, err) < 0) {
+            return -1;
+        }
+    }
+    if (o->intake != NULL && create_one(c, o->intake, err) < 0) {
+        return -1;
+    }
+    buf_json_end(&c->json);
+    return 0;
+}
+
+static void
+creation_free(struct creation *c)
+{
+    buf_free(&c->json);
+}
+
+static int
+create_queues(struct ctl *ctl, const void *given, struct err *err)
+{
+    const struct create_options *o = given;
+    _cleanup(creation_free) struct creation c = {
+        .attributes.partitions = (int)o->partitions,
+        .quiet = o->json,
+    };
+    if (!conf_text_span(o->lease, &c.attributes.lease_ms) ||
+        c.attributes.lease_ms < 1000 || c.attributes.lease_ms > LEASE_MAX_MS) {
+        return err_set(err, ERR_REJECT, CTL_EXIT_USAGE,
+                       "--lease takes a span from 1s to 1h, like 90s or 5m, "
+                       "not '%.20s'",
+                       o->lease);
+    }
+    if (ctl_queue(ctl, &c.queue, err) < 0 || create_all(&c, o, err) < 0) {
+        return -1;
+    }
+    if (o->json) {
+        puts(c.json.data);
+    }
+    return CTL_EXIT_OK;
+}
+
+const struct command command_queue_create = {
+    .name = "queue create",
+    .summary = "Make the agents' queues, each with its queue of dead letters.",
+    .details =
+        "Needed once on SQS and Kafka, before the first worker starts, with "
+        "an\n"
+        "account that may create queues; the workers' need not. Safe to "
+        "repeat:\n"
+        "what is there already gets these settings and keeps its messages. On\n"
+        "Redis there is nothing to do.\n\n"
+        "Examples:\n"
+        "  alexctl queue create\n"
+        "  alexctl queue create --agent planner,reporter --lease 2m\n"
+        "  alexctl queue create --intake alex-analysis-jobs\n"
+        "  ALEX_QUEUE_URL=kafka://broker:9092 alexctl queue create "
+        "--partitions 32\n",
+    .options = create_options,
+    .option_count = ARRAY_COUNT(create_options),
+    .options_size = sizeof(struct create_options),
+    .run = create_queues,
 };
 
 /* --- reap -----------------------------------------------------------------*/
