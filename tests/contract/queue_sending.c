@@ -320,8 +320,6 @@ test_depth_of_a_queue_never_used_is_zero(void **state)
 
 /* --- many ---------------------------------------------------------------- */
 
-enum { MANY = 10000 };
-
 struct consumer {
     struct world *world;
     struct queue *queue;
@@ -368,21 +366,23 @@ send_numbers(struct world *w, int count)
 }
 
 static void
-test_two_consumers_share_10000_messages_none_lost_none_twice(void **state)
+test_two_consumers_share_many_messages_none_lost_none_twice(void **state)
 {
     struct world *w = *state;
-    _cleanup(cleanup_free) _Atomic int *seen = calloc(MANY, sizeof(*seen));
-    _Atomic int left = MANY;
+    int many = w->facts->many;
+    _cleanup(cleanup_free) _Atomic int *seen =
+        calloc((size_t)many, sizeof(*seen));
+    _Atomic int left = many;
     struct consumer consumers[] = {{w, w->a, seen, &left},
                                    {w, w->b, seen, &left}};
     pthread_t threads[2];
     for (size_t i = 0; i < 2; i++) {
         pthread_create(&threads[i], NULL, consume_many, &consumers[i]);
     }
-    send_numbers(w, MANY);
+    send_numbers(w, many);
     pthread_join(threads[0], NULL);
     pthread_join(threads[1], NULL);
-    for (int i = 0; i < MANY; i++) {
+    for (int i = 0; i < many; i++) {
         assert_int_equal(seen[i], 1);
     }
     struct queue_depth found = depth(w, w->name);
@@ -412,7 +412,7 @@ static const struct CMUnitTest sending_tests[] = {
     TEST(test_depth_tells_the_four_apart),
     TEST(test_depth_of_a_queue_never_used_is_zero),
     cmocka_unit_test_setup_teardown(
-        test_two_consumers_share_10000_messages_none_lost_none_twice,
+        test_two_consumers_share_many_messages_none_lost_none_twice,
         world_open_shared, world_close),
 };
 

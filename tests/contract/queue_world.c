@@ -8,13 +8,28 @@
 #define SHARED_PARTITIONS 8
 
 static const struct facts all_facts[] = {
-    {.scheme = "redis", .lease_ms = 1500, .grain_ms = 1, .handover_ms = 750},
-    {.scheme = "rediss", .lease_ms = 1500, .grain_ms = 1, .handover_ms = 750},
-    {.scheme = "sqs", .lease_ms = 2000, .grain_ms = 1000, .handover_ms = 1000},
-    {.scheme = "kafka",
+    {.url = "redis",
+     .lease_ms = 1500,
+     .grain_ms = 1,
+     .handover_ms = 750,
+     .many = 10000},
+    {.url = "sqs://us-east-1", /* moto. */
+     .lease_ms = 4000,
+     .grain_ms = 1000,
+     .handover_ms = 1000,
+     .many = 300,
+     .hides = true},
+    {.url = "sqs",
+     .lease_ms = 4000,
+     .grain_ms = 1000,
+     .handover_ms = 1000,
+     .many = 10000,
+     .hides = true},
+    {.url = "kafka",
      .lease_ms = 1500,
      .grain_ms = 1,
      .handover_ms = 15000,
+     .many = 10000,
      .owned = true},
 };
 
@@ -75,14 +90,16 @@ receive_and_ack(struct queue *queue)
     return count;
 }
 
-/* Until 'a', and 'b' if it shares, own what they will own. */
+/* Until 'a', and 'b' if it shares, own what they will own, and somebody sees to
+ * what is delayed. */
 static void
 await_owners(struct world *w, bool shared)
 {
     int64_t until_ms = clock_boot_ms() + OWNING_MS;
     size_t by_a = 0;
     size_t by_b = 0;
-    size_t sent = 0;
+    size_t sent = 1;
+    send_text(w, w->name, "whose?", 1);
     while (by_a == 0 || (shared && by_b == 0) || by_a + by_b < sent) {
         assert_true(clock_boot_ms() < until_ms);
         if (by_a + by_b == sent) {
@@ -250,8 +267,7 @@ static const struct facts *
 facts_of(const char *url)
 {
     for (size_t i = 0; i < ARRAY_COUNT(all_facts); i++) {
-        size_t size = strlen(all_facts[i].scheme);
-        if (strncmp(url, all_facts[i].scheme, size) == 0 && url[size] == ':') {
+        if (strncmp(url, all_facts[i].url, strlen(all_facts[i].url)) == 0) {
             return &all_facts[i];
         }
     }

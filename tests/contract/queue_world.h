@@ -10,11 +10,13 @@
 
 /* What brokers differ in, and only in degree. */
 struct facts {
-    const char *scheme;
+    const char *url;     /* How the URL begins; the first that fits counts. */
     int64_t lease_ms;    /* Short, so that tests can wait for it; long beside a
                             call. */
     int64_t grain_ms;    /* Delays are rounded up to this. */
     int64_t handover_ms; /* Until another gets what a closed consumer left. */
+    int many;            /* Messages it takes in a second or a few. */
+    bool hides; /* A released message counts as in flight until it is due. */
     bool owned; /* A message goes to who owns its partition, not to who asks
                    first; owning takes a while. */
 };
