@@ -341,10 +341,9 @@ consume_many(void *arg)
            &err);
         ok(queue_ack(c->queue, messages, count, NULL, &err), &err);
         for (size_t i = 0; i < count; i++) {
-            c->seen[atoi(messages[i].body)]++;
+            *c->left -= c->seen[atoi(messages[i].body)]++ == 0;
             queue_message_free(&messages[i]);
         }
-        *c->left -= (int)count;
     }
     return NULL;
 }
@@ -383,7 +382,7 @@ test_two_consumers_share_many_messages_none_lost_none_twice(void **state)
     pthread_join(threads[0], NULL);
     pthread_join(threads[1], NULL);
     for (int i = 0; i < many; i++) {
-        assert_int_equal(seen[i], 1);
+        assert_in_range(seen[i], 1, w->facts->repeats ? many : 1);
     }
     struct queue_depth found = depth(w, w->name);
     assert_int_equal(found.waiting + found.in_flight, 0);

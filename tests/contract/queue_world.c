@@ -18,6 +18,7 @@ static const struct facts all_facts[] = {
      .grain_ms = 1000,
      .handover_ms = 1000,
      .many = 300,
+     .repeats = true,
      .hides = true},
     {.url = "sqs",
      .lease_ms = 4000,

@@ -16,6 +16,7 @@ struct facts {
     int64_t grain_ms;    /* Delays are rounded up to this. */
     int64_t handover_ms; /* Until another gets what a closed consumer left. */
     int many;            /* Messages it takes in a second or a few. */
+    bool repeats;        /* Two that ask at once may both get a message. */
     bool hides; /* A released message counts as in flight until it is due. */
     bool owned; /* A message goes to who owns its partition, not to who asks
                    first; owning takes a while. */
