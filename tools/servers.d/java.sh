@@ -30,20 +30,25 @@ fetch_jar() { # fetch_jar SHA256 PATH
     fi
     chmod a+r "$jar.part"
     mv "$jar.part" "$jar"
-    say "servers: fetched ${2##*/}"
 }
 
 # java_fetch NAME: six at a time, and once more what failed.
 java_fetch() {
-    local sum path try
+    local sum path try at all
+    all=$(wc -l <"$parts/$1.jars")
+    say "servers: fetching $1, $all jars, from $maven into $cache"
     prepare_cache jars
     for try in 1 2; do
+        at=0
         while read -r sum path; do
+            at=$((at + 1))
+            [ ! -t 2 ] || printf '\r%d of %d ' "$at" "$all" >&2
             [ "$(jobs -pr | wc -l)" -lt 6 ] || wait -n || true
             fetch_jar "$sum" "$path" &
         done <"$parts/$1.jars"
         wait
-        java_fetched "$1" && return
+        [ ! -t 2 ] || echo >&2
+        ! java_fetched "$1" || return 0
     done
     die 69 "$1 could not be fetched from $maven: check the network, or set \
 ALEX_MAVEN_URL to a mirror; what came is kept in $cache"
