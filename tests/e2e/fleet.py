@@ -5,6 +5,7 @@ clean database and queue. Only the Python standard library is used.
 """
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,25 +27,24 @@ TABLES = ("fleet.runs, fleet.tasks, fleet.inputs, fleet.results, "
 
 
 class Servers:
-    """A private PostgreSQL, migrated, and a private Redis."""
+    """A private PostgreSQL, migrated, and a private queue."""
 
-    def __init__(self):
+    def __init__(self, broker="redis"):
         self.dir = tempfile.mkdtemp(prefix="alex-e2e.")
-        self.tool("start")
+        self.broker = broker
+        self.tool("start", "--only", f"postgres,{broker}")
         self.env = dict(os.environ)
         for line in self.tool("env").splitlines():
             name, value = line.removeprefix("export ").split("=", 1)
             self.env[name] = value.strip("'\"")
-        done = subprocess.run([BUILD / "tools/alexctl/alexctl", "db", "migrate"],
-                              env=self.env, text=True, capture_output=True)
-        if done.returncode:
-            raise RuntimeError(f"db migrate: {done.stderr}")
+        self.alexctl("db", "migrate")
         self.sql(f"insert into users (clerk_user_id) values ('{USER}')")
 
     def tool(self, *arguments):
         done = subprocess.run([TOP / "tools/servers", *arguments, "--dir",
                                self.dir], text=True, capture_output=True)
         if done.returncode == 69:
+            shutil.rmtree(self.dir, ignore_errors=True)
             print(f"SKIP: {done.stderr}", file=sys.stderr)
             sys.exit(SKIPPED)
         if done.returncode:
@@ -53,6 +53,14 @@ class Servers:
 
     def close(self):
         self.tool("stop", "--remove")
+
+    def alexctl(self, *words, **env):
+        done = subprocess.run([BUILD / "tools/alexctl/alexctl", *words],
+                              env={**self.env, **env}, text=True,
+                              capture_output=True)
+        if done.returncode:
+            raise RuntimeError(f"alexctl {words}: {done.stderr}")
+        return done.stdout
 
     def sql(self, query):
         """Rows as lists of text."""
@@ -84,7 +92,7 @@ class Servers:
 
     def forget(self):
         self.sql(f"truncate {TABLES}; delete from jobs")
-        self.redis("flushall")
+        self.tool("wipe", self.broker)
 
     def ring(self, *bodies, queue="alex-bench"):
         quoted = [json.dumps(b) for b in bodies]
@@ -131,9 +139,9 @@ class Servers:
 
 
 class Worker:
-    """One alex-bench supervisor."""
+    """One supervisor; a variable that is None is not set."""
 
-    def __init__(self, servers, **env):
+    def __init__(self, servers, agent="bench", **env):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -148,8 +156,10 @@ class Worker:
                          ALEX_QUEUE_URL=servers.env["ALEX_QUEUE_URL"])
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [BUILD / "workers/alex-bench"],
-                env={**inherited, **defaults, **env},
+                [BUILD / f"workers/alex-{agent}"],
+                env={name: value for name, value in
+                     {**inherited, **defaults, **env}.items()
+                     if value is not None},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.pid = self.process.pid
 
@@ -198,9 +208,11 @@ class Worker:
 
 
 class FleetCase(unittest.TestCase):
+    broker = "redis"
+
     @classmethod
     def setUpClass(cls):
-        cls.servers = Servers()
+        cls.servers = Servers(cls.broker)
         cls.addClassCleanup(cls.servers.close)
 
     def setUp(self):
@@ -222,8 +234,8 @@ class FleetCase(unittest.TestCase):
             print(f"--- log of {worker.pid}\n{worker.log()[-4000:]}",
                   file=sys.stderr)
 
-    def worker(self, **env):
-        worker = Worker(self.servers, **env)
+    def worker(self, agent="bench", **env):
+        worker = Worker(self.servers, agent, **env)
         self.workers.append(worker)
         return worker
 
