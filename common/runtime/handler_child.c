@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/json.h"
 #include "runtime/handlers_internal.h"
 #include "runtime/launch.h"
@@ -148,6 +149,7 @@ run_task(struct child *child)
     child->task.asked = 0;
     int failed = child->worker->handle(&child->task, child->stored.input,
                                        child->stored.input_size, output, &err);
+    FAULT_POINT(FAULT_MID_HANDLER);
     if (failed == 0 && output->size > CHANNEL_RESULT_MAX_BYTES) {
         failed =
             err_set(&err, ERR_REJECT, 0, "the result has %zu bytes, over %u",

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "runtime/handlers.h"
 
 /* Descriptors that go to the child start here, so that putting one in its
@@ -97,7 +98,7 @@ launch_with(int exe_fd, int channel_fd, char *const argv[], pid_t *ret)
         return ENOMEM;
     }
     return posix_spawn(ret, "/proc/self/fd/0", &actions, &attributes, argv,
-                       empty);
+                       FAULT_ENVIRONMENT(empty));
 }
 
 int

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "queue/bell.h"
 #include "runtime/backoff.h"
@@ -222,6 +223,7 @@ claim_batch(struct receiver *receiver, const struct batch *batch)
         }
     }
     backoff_reset(&receiver->backoff);
+    FAULT_POINT(FAULT_AFTER_CLAIM);
     ack_early(receiver, batch);
     hand_over_all(receiver, batch);
 }
@@ -312,6 +314,7 @@ receive(struct receiver *receiver, size_t room, struct batch *batch)
     }
     receiver->received = true;
     for (size_t i = 0; i < count; i++) {
+        FAULT_POINT(FAULT_AFTER_RECEIVE);
         take_message(receiver, &messages[i], batch);
     }
     return true;

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "runtime/engine.h"
 
@@ -136,10 +137,12 @@ settle_outcomes(struct supervisor *sup, struct store *store,
     }
     buf_json_end(&request);
     buf_json_end(&request);
+    FAULT_POINT(FAULT_BEFORE_COMMIT);
     if (engine_call(sup, store, ENGINE_SETTLE, &request, sup->conf.lease_ms / 3,
                     &reply, NULL, err)) {
         return -1;
     }
+    FAULT_POINT(FAULT_AFTER_COMMIT);
     if (reply.count != count + 1) {
         return err_set(err, ERR_FATAL, 0,
                        "settle answered %zu rows for %zu outcomes", reply.count,
@@ -227,6 +230,7 @@ settle_answers(struct supervisor *sup, struct store *store, struct mail **mail,
                     sup->conf.lease_ms / 3, &reply, NULL, err)) {
         return -1;
     }
+    FAULT_POINT(FAULT_AFTER_CHECKPOINT);
     if (reply.count != count + 1) {
         return err_set(err, ERR_FATAL, 0,
                        "checkpoint answered %zu rows for %zu answers",

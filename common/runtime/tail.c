@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "queue/bell.h"
 #include "runtime/metrics.h"
@@ -204,10 +205,14 @@ tail_dead_letter(struct tail *tail, struct run *run, const char *reason)
 static int
 flush_letters(struct tail *tail, struct queue *queue, struct err *err)
 {
-    if (tail->letter_count > 0 &&
-        queue_send(queue, tail->letters, tail->letter_count, err)) {
+    if (tail->letter_count == 0) {
+        return 0;
+    }
+    FAULT_POINT(FAULT_BEFORE_RING);
+    if (queue_send(queue, tail->letters, tail->letter_count, err)) {
         return err_wrap(err, "ring");
     }
+    FAULT_POINT(FAULT_AFTER_RING);
     metrics_add(METRICS_BELLS, (int64_t)tail->letter_count);
     drop_letters(tail);
     return 0;
@@ -251,6 +256,7 @@ end_messages(struct tail *tail, size_t count, struct queue *queue,
     }
     switch (first->end) {
     case TAIL_ACK:
+        FAULT_POINT(FAULT_BEFORE_ACK);
         return queue_ack(queue, messages, count, NULL, err);
     case TAIL_RELEASE:
         return queue_release(queue, messages, count, first->delay_ms, NULL,

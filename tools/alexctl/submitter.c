@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 
 #define INSURANCE_DELAY_MS 30000
 #define COMMIT_WITHIN_MS 20000
@@ -188,6 +189,7 @@ submit_and_ring(struct ctl *ctl, const struct buf *request,
     if (ctl_call(ctl, "submit", request, &reply, err) < 0) {
         return -1;
     }
+    FAULT_POINT(FAULT_SUBMITTER_COMMITTED);
     for (size_t row = 1; row < reply.count; row++) {
         if (take_row(&reply, row, jobs, count, bells, err) < 0) {
             return -1;
@@ -206,6 +208,7 @@ submitter_submit(struct ctl *ctl, struct submitter_job *jobs, size_t count,
         if (ring_insurance(ctl, jobs, count, err) < 0) {
             return -1;
         }
+        FAULT_POINT(FAULT_SUBMITTER_INSURED);
         int64_t rung_ms = clock_boot_ms();
         if (submit_and_ring(ctl, &request, jobs, count, err) < 0) {
             return -1;
