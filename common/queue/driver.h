@@ -47,4 +47,6 @@ struct queue {
     int64_t lease_ms;
 };
 
+extern const struct queue_driver queue_driver_kafka;
 extern const struct queue_driver queue_driver_redis;
+extern const struct queue_driver queue_driver_sqs;

@@ -8,6 +8,7 @@
 #include "queue/driver.h"
 
 static const struct queue_driver *const drivers[] = {
+    &queue_driver_kafka,
     &queue_driver_redis,
 };
 

@@ -1,11 +1,11 @@
 #include "queue/redis_address.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "queue/queue_url.h"
 
 void
 redis_address_free(struct redis_address *address)
@@ -16,31 +16,6 @@ redis_address_free(struct redis_address *address)
     free(address->password);
     free(address->database);
     *address = (struct redis_address){0};
-}
-
-/* NULL when a % lacks its two digits or hides a NUL. */
-static char *
-percent_decode(const char *text, size_t size)
-{
-    _cleanup(cleanup_free) char *out = xcalloc(size + 1, 1);
-    size_t used = 0;
-    for (size_t i = 0; i < size; i++) {
-        out[used] = text[i];
-        if (text[i] == '%') {
-            char hex[3] = {0};
-            memcpy(hex, text + i + 1, size - i > 2 ? 2 : 0);
-            if (!isxdigit((unsigned char)hex[0]) ||
-                !isxdigit((unsigned char)hex[1])) {
-                return NULL;
-            }
-            out[used] = (char)strtol(hex, NULL, 16);
-            i += 2;
-        }
-        if (out[used++] == '\0') {
-            return NULL;
-        }
-    }
-    return STEAL(out);
 }
 
 static char *
@@ -58,10 +33,10 @@ parse_user(const char *text, size_t size, struct redis_address *address)
     const char *colon = memchr(text, ':', size);
     size_t user = colon ? (size_t)(colon - text) : size;
     if (user > 0) {
-        address->user = percent_decode(text, user);
+        address->user = queue_url_decode(text, user);
     }
     if (colon) {
-        address->password = percent_decode(colon + 1, size - user - 1);
+        address->password = queue_url_decode(colon + 1, size - user - 1);
     }
     return (user == 0 || address->user) && address->password;
 }
