@@ -4,6 +4,7 @@
 #include "queue/sqs_receive.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
@@ -16,6 +17,8 @@
 #define SLICE_MAX_MS 20000
 /* For a reply beyond the wait: one that is cut off hides messages. */
 #define REPLY_MIN_MS 3000
+
+#define EMPTY_PAUSE_MS 50
 
 /* One receive, until 'deadline_ms'. */
 struct receiving {
@@ -150,6 +153,7 @@ await(struct receiving *receiving, int64_t until_ms, struct err *err)
     int64_t left_ms = until_ms - clock_boot_ms();
     do {
         int64_t wait_ms = left_ms > 0 ? slice_ms(receiving->sqs, left_ms) : 0;
+        int64_t asked_ms = clock_boot_ms();
         if (atomic_exchange(&wire->woken, false)) {
             return 0;
         }
@@ -157,6 +161,10 @@ await(struct receiving *receiving, int64_t until_ms, struct err *err)
         if (receive_batch(receiving, wait_ms, err) &&
             !(err->kind == ERR_RETRY && err->code == ECANCELED)) {
             return -1;
+        }
+        /* SQS may answer at once that nothing came: too many are in flight. */
+        if (receiving->came == 0 && clock_boot_ms() - asked_ms < wait_ms / 2) {
+            poll(NULL, 0, EMPTY_PAUSE_MS);
         }
         left_ms = until_ms - clock_boot_ms();
     } while (receiving->came == 0 && !receiving->reset && left_ms > 0);
