@@ -2,7 +2,9 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
@@ -23,7 +25,7 @@ struct call {
     CURL *easy;
     struct curl_slist *headers;
     struct buf body;
-    size_t header_bytes;
+    struct buf reply_headers;
     size_t max_bytes;
     bool too_big;
     http_done *done;
@@ -111,11 +113,32 @@ on_header(char *bytes, size_t one, size_t size, void *context)
 {
     struct call *call = context;
 
-    (void)bytes;
     (void)one;
-    call->header_bytes += size;
-    call->too_big |= call->header_bytes > CLIENT_HEADERS_MAX_BYTES;
+    buf_append(&call->reply_headers, bytes, size);
+    call->too_big |= call->reply_headers.size > CLIENT_HEADERS_MAX_BYTES;
     return call->too_big ? 0 : size;
+}
+
+void
+http_reply_header(const struct http_reply *reply, const char *name, char *ret,
+                  size_t size)
+{
+    size_t name_size = strlen(name);
+    const char *line = reply->headers;
+
+    ret[0] = '\0';
+    while (line != NULL && *line != '\0') {
+        size_t line_size = strcspn(line, "\r\n");
+        if (line_size > name_size && line[name_size] == ':' &&
+            strncasecmp(line, name, name_size) == 0) {
+            const char *value = line + name_size + 1;
+            value += strspn(value, " \t");
+            snprintf(ret, size, "%.*s", (int)(line + line_size - value), value);
+            return;
+        }
+        line += line_size;
+        line += strspn(line, "\r\n");
+    }
 }
 
 int
@@ -164,6 +187,7 @@ call_free(struct call *call)
     }
     curl_slist_free_all(call->headers);
     buf_free(&call->body);
+    buf_free(&call->reply_headers);
     free(call);
 }
 
@@ -246,6 +270,9 @@ set_bounds(CURL *easy, const struct http_request *request)
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    if (request->direct) {
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    }
 }
 
 /* Everything curl copies; what is wrong with the request shows here. */
@@ -347,7 +374,8 @@ finish(struct call *call, CURLcode code)
     reply.retry_after_ms = retry_after_ms(call->easy);
     set_failure(call, code, &failure);
     _cleanup(buf_free) struct buf body = call->body;
-    call->body = (struct buf){0};
+    _cleanup(buf_free) struct buf headers = call->reply_headers;
+    call->body = call->reply_headers = (struct buf){0};
     call_free(call);
     if (code != CURLE_OK) {
         done(context, NULL, &failure);
@@ -357,6 +385,7 @@ finish(struct call *call, CURLcode code)
     reply.status = (int)status;
     reply.body = body.data;
     reply.size = body.size;
+    reply.headers = headers.data;
     done(context, &reply, NULL);
 }
 

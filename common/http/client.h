@@ -10,6 +10,7 @@
  * of every reply are bounded. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ struct http_request {
     size_t body_size;
     int64_t timeout_ms; /* For the whole exchange. */
     size_t max_bytes;   /* Of the reply's body, after decompression. */
+    bool direct; /* Through no proxy: for services of this very machine. */
 };
 
 struct http_reply {
@@ -33,7 +35,13 @@ struct http_reply {
     const char *body; /* Borrowed, NUL-terminated. */
     size_t size;
     int64_t retry_after_ms; /* Retry-After, 0 if there was none. */
+    const char *headers;    /* As received; borrowed. */
 };
+
+/* The value of the first header of this name, whatever its case, cut off at
+ * 'size'; "" when there is none. */
+void http_reply_header(const struct http_reply *reply, const char *name,
+                       char *ret, size_t size);
 
 /* One of 'reply' and 'err' is NULL.  Any HTTP status is a reply.
  * Errors: ERR_RETRY: no connection, cut, timed out; ERR_REJECT: bad URL, reply

@@ -32,7 +32,8 @@ OWNERS = {
     "hiredis": ["common/queue"],
     "librdkafka/": ["common/queue"],
     "libpq": ["common/store", "tools/rds-data-local"],
-    "openssl/": ["common/base", "common/aws", "common/queue"],
+    "openssl/": ["common/base", "common/aws", "common/queue",
+                 "tools/rds-data-local"],
 }
 
 # Pattern in code -> what to do instead, and the files it is allowed in.
