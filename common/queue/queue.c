@@ -10,6 +10,7 @@
 static const struct queue_driver *const drivers[] = {
     &queue_driver_kafka,
     &queue_driver_redis,
+    &queue_driver_sqs,
 };
 
 static const struct queue_driver *
