@@ -23,7 +23,8 @@ BUILD = Path(os.environ.get("ALEX_BUILD", TOP / "build"))
 SKIPPED = 77
 USER = "e2e"
 TABLES = ("fleet.runs, fleet.tasks, fleet.inputs, fleet.results, "
-          "fleet.checkpoints, fleet.events, fleet.replays")
+          "fleet.checkpoints, fleet.events, fleet.replays, "
+          "fleet.dismissals")
 
 
 class Servers:

@@ -23,7 +23,8 @@ LEASE_MS = 60000
 ANSWER_S = 30
 SKIPPED = 77
 TABLES = ("fleet.runs", "fleet.tasks", "fleet.inputs", "fleet.results",
-          "fleet.checkpoints", "fleet.events", "fleet.replays", "jobs",
+          "fleet.checkpoints", "fleet.events", "fleet.replays",
+          "fleet.dismissals", "jobs",
           "positions", "accounts", "instruments", "users")
 
 

@@ -210,7 +210,8 @@ class Branches(engine.EngineTest):
         self.look.call("cancel", {"v": 1, "job": job, "by": "test"})
         self.expire(job)
         self.reap()
-        head = self.look.call("replay", {"v": 1, "job": job, "by": "test"})[0]
+        head = self.look.call("replay", {"v": 1, "job": job, "by": "test",
+                                         "cancelled": True})[0]
         self.assertEqual(head[0]["replayed"], 1)
         self.assertEqual(self.a.end(old)["verdict"], "stale")
         self.assertEqual(self.task(job, "plan"), "ready")

@@ -138,7 +138,8 @@ class Fleet:
     def reset(self):
         self.sql("truncate users, accounts, positions, jobs, instruments, "
                  "fleet.runs, fleet.tasks, fleet.inputs, fleet.results, "
-                 "fleet.checkpoints, fleet.events, fleet.replays")
+                 "fleet.checkpoints, fleet.events, fleet.replays, "
+                 "fleet.dismissals")
         self.sql(f"insert into users (clerk_user_id) values ('{USER}')")
 
     # --- calls --------------------------------------------------------------

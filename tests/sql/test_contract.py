@@ -323,7 +323,8 @@ def test_requests_are_refused_naming_the_field(f):
 
 def test_unknown_version_is_refused_by_every_function(f):
     for function in ("submit claim read beat checkpoint settle reap cancel "
-                     "status show why portfolio replay fsck prune "
+                     "status show why portfolio replay dead dismiss "
+                     "fsck prune "
                      "seed").split():
         for version in ("2", "null", '"1"'):
             text = fails("FL001", f.sql, f"select * from fleet.{function}("
@@ -386,7 +387,7 @@ def test_functions_of_roles_do_not_follow_the_callers_search_path(f):
     settings = f.sql(
         "select proname, proconfig::text from pg_proc where prosecdef and "
         "pronamespace = 'fleet'::regnamespace")
-    equal(len(settings), 16)
+    equal(len(settings), 18)
     for name, config in settings:
         assert 'search_path=fleet, public, pg_temp' in config, name
         assert "lock_timeout=5s" in config, name

@@ -209,6 +209,8 @@ def test_cancelled_job_can_be_replayed(f):
     job, bells = f.planned(plan("a"), plan("b", needs=["a"]))
     f.call("cancel", job=job, by="test")
     rows = f.call("replay", job=job, by="ops")
+    equal([h["verdict"] for h, _ in rows[1:]], ["cancelled"] * 2)
+    rows = f.call("replay", job=job, by="ops", cancelled=True)
     equal(rows[0][0]["replayed"], 2)
     equal((f.state(job, "a"), f.state(job, "b")), ("ready", "blocked"))
     rings = [r for h, _ in rows[1:] for r in h["ring"]]
@@ -237,7 +239,8 @@ def test_why_says_what_each_task_waits_for(f):
     equal(rows["c"]["detail"],
           "reporter (a) is leased, charter (b) is ready")
     assert rows["d"]["detail"].endswith("after broken: it broke")
-    equal(rows["e"]["detail"], "broken: no reason")
+    equal(rows["e"]["detail"], "broken: no reason (1 of 5 failures, 0 of 3 "
+          "crashes, 0 of 10 lost leases)")
     f.expire(job, "a")
     assert "ended 1 s ago" in {h["node"]: h for h in f.heads(
         "why", job=job)}["a"]["detail"]

@@ -24,10 +24,52 @@ begin
     end if;
     return query select jsonb_build_object('violations', cardinality(found),
         'repaired', (select count(*) from unnest(found) f
-                     where f <> all(left_over)))::text, null::text;
-    return query select (f || jsonb_build_object('repaired',
-            f <> all(left_over)))::text, null::text
+                     where f <> all(left_over)),
+        'ring', case when (request -> 'repair')::boolean
+                     then fleet.mended_bells(found) else '[]' end)::text,
+        null::text;
+    return query select (f || jsonb_build_object(
+            'repaired', f <> all(left_over),
+            'advice', case when f = any(left_over)
+                           then fleet.advice(f ->> 'rule') end))::text,
+        null::text
     from unnest(found) f;
+end $$;
+
+-- What to do about a violation of this rule.
+create or replace function fleet.advice(rule text)
+returns text language sql immutable as $$
+    select case rule
+        when 'twice' then 'history, which nothing mends: compare what the task '
+            'answered with what is stored'
+        when 'join' then 'a missing event is mended; one too many is history, '
+            'which nothing mends: compare the job with its results'
+        when 'orphan run' then 'mended once no worker has a task of it: again '
+            'after its lease'
+        when 'needs' then 'mended if the plan still has what is missing; '
+            'otherwise cancel the job and submit it again'
+        when 'result' then 'mended by running the task again, but not one that '
+            'has planned others: cancel the job and submit it again'
+        when 'root' then 'mended if the job is not over; otherwise prune '
+            'forgets it'
+        else 'mended by fsck --repair' end
+$$;
+
+-- The doorbells of what can run in the jobs that were mended: an idle fleet
+-- does not look by itself.
+create or replace function fleet.mended_bells(broken jsonb[])
+returns jsonb language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    return (
+        select coalesce(jsonb_agg(bell), '[]')
+        from (select fleet.bell(t, r.trace)::jsonb as bell
+              from fleet.tasks t
+              join fleet.runs r on r.job_id = t.job_id
+              where t.state = 'ready'
+                and t.job_id in (select (f ->> 'job')::uuid
+                                 from unnest(broken) f)
+              limit 1000) b);
 end $$;
 
 -- A row for each thing that is not as it must be.
@@ -126,7 +168,8 @@ begin
            format('waits for %s, %s needs are not met', t.unmet, n.unmet)
     from fleet.tasks t
     join need n on n.id = t.id
-    where t.state = 'blocked' and (t.unmet <> n.unmet or n.unmet = 0)
+    where t.state = 'blocked' and n.known = cardinality(t.needs)
+      and (t.unmet <> n.unmet or n.unmet = 0)
     union all
     select 'needs', t.job_id, t.id, format('needs %s', t.needs)
     from fleet.tasks t
@@ -158,7 +201,8 @@ begin
                       where t.id = r.root_task and t.job_id = r.job_id);
 end $$;
 
--- Mends jobs: what is derived is derived anew; what belongs to nothing goes.
+-- Mends jobs: what is derived is derived anew, what is lost is made again, and
+-- what belongs to nothing goes.
 create or replace function fleet.mend(ids uuid[])
 returns void language plpgsql as $$
 #variable_conflict use_column
@@ -166,21 +210,28 @@ declare
     now constant timestamptz := clock_timestamp();
     ended uuid[];
 begin
+    perform fleet.mend_runs(ids);
     perform from fleet.runs where job_id = any(ids)
         order by job_id for no key update;
+    perform fleet.reopen(fleet.mend_tasks(ids), 'fsck', false, null, null);
     update fleet.tasks t
     set rung_at = now where t.job_id = any(ids) and t.rung_at is null;
     update fleet.tasks t
     set unmet = n.unmet, since = now, rung_at = now,
         state = case n.unmet when 0 then 'ready' else 'blocked' end
-    from (select t.id, (select count(*) from fleet.tasks n
-              where n.job_id = t.job_id and n.node = any(t.needs)
-                and n.state <> 'succeeded'
-                and (n.required or n.state not in ('dead', 'quarantined')))
+    from (select t.id, count(n.id) as known, count(n.id) filter (
+                     where n.state <> 'succeeded'
+                       and (n.required
+                            or n.state not in ('dead', 'quarantined')))
               as unmet
           from fleet.tasks t
-          where t.job_id = any(ids) and t.state = 'blocked') n
-    where t.id = n.id and (t.unmet <> n.unmet or n.unmet = 0);
+          left join fleet.tasks n
+              on n.job_id = t.job_id and n.node = any(t.needs)
+          where t.job_id = any(ids) and t.state in ('blocked', 'ready')
+          group by t.id) n
+    where t.id = n.id and n.known = cardinality(t.needs)
+      and case t.state when 'ready' then n.unmet > 0
+                       else t.unmet <> n.unmet or n.unmet = 0 end;
 
     update fleet.runs r
     set open = n.open, bad = n.bad,
@@ -227,4 +278,85 @@ begin
                       where t.id = s.task_id and t.state = 'succeeded');
     delete from fleet.checkpoints c
     where not exists (select from fleet.tasks t where t.id = c.task_id);
+end $$;
+
+-- Runs and their root tasks: tasks of a job that is known get a run again, a run
+-- without any task is made anew.  What they count is counted afterwards.
+create or replace function fleet.mend_runs(ids uuid[])
+returns void language plpgsql as $$
+#variable_conflict use_column
+begin
+    insert into fleet.runs (job_id, root_task, generation, open, snapshot,
+                            deadline_at, deadline_ms)
+    select j.id, (array_agg(t.id order by t.parent is not null, t.node))[1],
+           max(t.generation), 0,
+           bool_and(t.claimed_at is null) or exists (
+               select from fleet.inputs i where i.job_id = j.id),
+           clock_timestamp() + interval '1 hour', 3600000
+    from fleet.tasks t
+    join public.jobs j on j.id = t.job_id
+    where t.job_id = any(ids)
+      and not exists (select from fleet.runs r where r.job_id = t.job_id)
+    group by j.id
+    order by j.id
+    on conflict do nothing;
+
+    update fleet.runs r
+    set root_task = t.id
+    from fleet.tasks t
+    where r.job_id = any(ids) and t.job_id = r.job_id and t.parent is null
+      and not exists (select from fleet.tasks o
+                      where o.id = r.root_task and o.job_id = r.job_id);
+    delete from fleet.runs r
+    using public.jobs j
+    where r.job_id = any(ids) and j.id = r.job_id
+      and j.status in ('pending', 'running')
+      and not exists (select from fleet.tasks t where t.job_id = r.job_id);
+    perform fleet.adopt(ids);
+end $$;
+
+-- Tasks that have to run again: those that a stored plan has and the table does
+-- not, which are inserted, and those whose result is gone.  A task that has
+-- planned others can't: what it plans is there.
+create or replace function fleet.mend_tasks(ids uuid[])
+returns uuid[] language plpgsql as $$
+#variable_conflict use_column
+declare
+    made uuid[];
+begin
+    with planned as (
+        select p.id as parent, p.job_id, p.generation, i.ord, i.item,
+               i.item ->> 'node' as node,
+               array(select distinct jsonb_array_elements_text(coalesce(
+                   nullif(i.item -> 'needs', 'null'), '[]'))) as needs
+        from fleet.tasks p
+        join fleet.results s on s.task_id = p.id
+        cross join lateral jsonb_array_elements(
+            case when jsonb_typeof(s.output -> 'plan') = 'array'
+                 then s.output -> 'plan' else '[]' end)
+            with ordinality as i(item, ord)
+        where p.job_id = any(ids) and p.state = 'succeeded'
+    ), task as (
+        insert into fleet.tasks (id, job_id, parent, generation, node, agent,
+                                 needs, feeds, required, params, state)
+        select uuid_generate_v5(p.job_id, p.node), p.job_id, p.parent,
+               p.generation, p.node, p.item ->> 'agent', p.needs,
+               array(select uuid_generate_v5(f.job_id, f.node)
+                     from planned f
+                     where f.parent = p.parent and p.node = any(f.needs)
+                     order by f.ord),
+               coalesce((p.item -> 'required')::boolean, true),
+               coalesce(nullif(p.item -> 'params', 'null'), '{}'), 'blocked'
+        from planned p
+        order by 1
+        on conflict do nothing
+        returning id
+    )
+    select array_agg(id) into made from task;
+    return coalesce(made, '{}') || array(
+        select t.id from fleet.tasks t
+        where t.job_id = any(ids) and t.state = 'succeeded'
+          and not exists (select from fleet.results s where s.task_id = t.id)
+          and not exists (select from fleet.tasks c
+                          where c.job_id = t.job_id and c.parent = t.id));
 end $$;

@@ -28,6 +28,7 @@ begin
     delete from fleet.tasks where job_id = any(job_ids);
     delete from fleet.inputs where job_id = any(job_ids);
     delete from fleet.replays where job_id = any(job_ids);
+    delete from fleet.dismissals where task_id = any(task_ids);
     delete from fleet.runs where job_id = any(job_ids);
     delete from fleet.events
     where ctid = any(array(

@@ -33,56 +33,66 @@ begin
             end)::text, null::text;
     return query
     select jsonb_build_object(
-        'node', t.node, 'agent', t.agent, 'state', t.state,
+        'task', t.id, 'node', t.node, 'agent', t.agent, 'state', t.state,
         'waits_for', w.waits_for,
         'since_ms', greatest(0, round(extract(epoch from now - t.since)
                                       * 1000)),
+        'owner', case when t.state = 'leased' then t.lease_owner end,
+        'rung_ms', case when t.state in ('ready', 'retry_wait')
+            then greatest(0, round(extract(epoch from now - t.rung_at)
+                                   * 1000)) end,
+        'failures', t.failures, 'crashes', t.crashes, 'losses', t.losses,
+        'replays', (select count(*) from fleet.replays p
+                    where p.task_id = t.id),
         'detail', w.detail)::text, null::text
     from fleet.tasks t
     cross join lateral (
-        select 'needs' as waits_for, (
-            select string_agg(format('%s (%s) is %s', n.agent, n.node,
-                                     n.state), ', ' order by n.node)
-            from fleet.tasks n
-            where n.job_id = t.job_id and n.node = any(t.needs)
-              and n.state <> 'succeeded') as detail
+        select format('%s of 5 failures, %s of 3 crashes, %s of 10 lost '
+                      'leases', t.failures, t.crashes, t.losses) as charged,
+               format('%s: %s', coalesce(t.error ->> 'class', 'unknown'),
+                      coalesce(t.error ->> 'text', 'no reason given')) as error
+    ) x
+    cross join lateral (
+        select 'needs' as waits_for, fleet.unmet_text(t) as detail
         where t.state = 'blocked'
         union all
         select 'worker', case
             when t.lease_until > now
-                then format('worker %s has it, try %s, lease for another %s s',
-                     t.lease_owner, 1 + t.failures + t.crashes + t.losses,
+                then format('worker %s has had it for %s s (%s), lease for '
+                     'another %s s', t.lease_owner,
+                     floor(extract(epoch from now - t.claimed_at)), x.charged,
                      ceil(extract(epoch from t.lease_until - now)))
             else format('the lease of worker %s ended %s s ago: the next '
                         'doorbell or reap gives it to another', t.lease_owner,
                         floor(extract(epoch from now - t.lease_until))) end
         where t.state = 'leased'
         union all
-        select 'back-off', format('next try %s, after %s: %s',
+        select 'back-off', format('next try %s (%s), after %s',
             case when t.next_run_at > now
-                 then format('in %s s', ceil(extract(epoch from
-                                                     t.next_run_at - now)))
-                 else 'is due' end,
-            coalesce(t.error ->> 'class', 'unknown'),
-            coalesce(t.error ->> 'text', 'no reason given'))
+                 then format('in %s s, at %s UTC', ceil(extract(epoch from
+                         t.next_run_at - now)),
+                     to_char(t.next_run_at at time zone 'UTC', 'HH24:MI:SS'))
+                 else 'is due' end, x.charged, x.error)
         where t.state = 'retry_wait'
         union all
-        select 'claim', format('no worker has claimed it; rung %s, '
-            'the last time %s s ago%s',
-            case t.rings when 0 then 'once'
-                 else format('%s times', t.rings + 1) end,
-            floor(extract(epoch from now - t.rung_at)),
-            case when t.rung_at < now - interval '30 s'
-                 then ': is a worker of ' || t.agent || ' running?'
-                 else '' end)
+        select 'claim', case
+            when t.rung_at is null
+                then 'its doorbell has not been rung: reap rings it'
+            else format('no worker has claimed it; rung %s, '
+                'the last time %s s ago%s',
+                case t.rings when 0 then 'once'
+                     else format('%s times', t.rings + 1) end,
+                floor(extract(epoch from now - t.rung_at)),
+                case when t.rung_at < now - interval '30 s'
+                     then ': is a worker of ' || t.agent || ' running?'
+                     else '' end) end
         where t.state = 'ready'
         union all
-        select 'nothing', format('%s: %s',
-            coalesce(t.error ->> 'class', 'unknown'),
-            coalesce(t.error ->> 'text', 'no reason given'))
+        select 'nothing', format('%s (%s)', x.error, x.charged)
         where t.state in ('dead', 'quarantined')
         union all
-        select 'nothing', 'something it needs ended without success'
+        select 'nothing', 'something it needs ended without success: '
+                          || coalesce(fleet.unmet_text(t), 'not known what')
         where t.state = 'skipped'
         union all
         select 'nothing', 'the job was cancelled'
@@ -90,4 +100,17 @@ begin
     where t.job_id = run.job_id
     order by t.state in ('dead', 'quarantined') desc, t.since, t.node
     limit 200;
+end $$;
+
+-- The needs of a task that have not succeeded, each with its state; ten at most.
+create or replace function fleet.unmet_text(task fleet.tasks)
+returns text language plpgsql stable as $$
+begin
+    return (
+        select string_agg(format('%s (%s) is %s', n.agent, n.node, n.state),
+                          ', ' order by n.node)
+        from (select * from fleet.tasks n
+              where n.job_id = task.job_id and n.node = any(task.needs)
+                and n.state <> 'succeeded'
+              order by n.node limit 10) n);
 end $$;
