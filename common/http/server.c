@@ -234,7 +234,7 @@ http_server_start(const struct http_server_options *options,
 {
     _cleanup(http_server_stop) struct http_server *server =
         xcalloc(1, sizeof(*server));
-    int fd;
+    int fd = -1;
     server->options = *options;
     if (listen_on(options, &fd, &server->port, err)) {
         return -1;
