@@ -104,9 +104,9 @@ byte bell[NODES * BELLS];
 #define DIES 2
 #define INTERRUPTED 3
 
-#define ACK 0 /* what a message hears in the end */
-#define RELEASE 1
-#define FORGET 2
+#define NOTHING 0 /* what the message is still to hear */
+#define ACK 1
+#define RELEASE 2
 
 byte at[2];
 byte message[2] = NONE; /* the handle, which may be an old one */
@@ -129,6 +129,17 @@ hidden byte i, b, n;
 
 #define USABLE(b) (bell[b] == FREE && message[0] != b && message[1] != b)
 #define KEEPS(w, b) (message[w] == b && mine[w] && !fenced[w])
+
+/* A message is delayed until its task can be taken.  The submitter's first bell
+ * comes after its commit, which it gives up after 20 of 30 s. */
+#define DELAY_IS_OVER(n)                                                       \
+    (!(state[n] == RETRY_WAIT && !due[n]) &&                                   \
+     !(state[n] == LEASED && valid[n]) && (committed || submitter_gone))
+#define RECEIVABLE(b)                                                          \
+    (bell[b] == WAITING || bell[b] == DELAYED && DELAY_IS_OVER(TASK(b)))
+#define COMES(n)                                                               \
+    (RECEIVABLE(BELLS * n) || RECEIVABLE(BELLS * n + 1) ||                     \
+     RECEIVABLE(BELLS * n + 2))
 
 inline ring(node, how) /* queue_send */
 {
@@ -302,12 +313,14 @@ inline apply(w)
 inline answer(w, applied)
 {
     if
-    :: (applied) && TERMINAL(n) -> ready_dependants(w); end[w] = ACK
+    :: (applied) && TERMINAL(n) ->
+        ready_dependants(w);
+        end[w] = (KAFKA -> NOTHING : ACK)
     :: (applied) && !TERMINAL(n) && KAFKA ->
-        todo[w] = (NOOWNRING -> 0 : 1 << n);
-        end[w] = ACK
+        todo[w] = (NOOWNRING -> 0 : 1 << n)
     :: (applied) && !TERMINAL(n) && !KAFKA -> end[w] = RELEASE
-    :: else -> end[w] = (STALEACK -> ACK : FORGET)
+    :: !(applied) && STALEACK -> end[w] = ACK
+    :: else
     fi
 }
 
@@ -329,14 +342,11 @@ inline settle(w)
 
 /* --- workers -------------------------------------------------------------- */
 
-/* Ring, then end the message (tail.c).  ACKFIRST: the other way round. */
-#define AFTER_ENGINE (ACKFIRST -> ENDING : RINGING)
-
 inline receive(w, node)
 {
     for (b : BELLS * node .. BELLS * node + BELLS - 1) {
         if
-        :: bell[b] == WAITING -> break
+        :: RECEIVABLE(b) -> break
         :: else
         fi
     }
@@ -354,15 +364,6 @@ inline start(w)
     outcome[w] = (n == 1 && failed[1] == 0 -> FAILS :
                  (n == 2 -> DIES : SUCCEEDS));
     at[w] = (KAFKA -> CLAIMED : RUNNING)
-}
-
-inline claim(w)
-{
-    n = TASK(message[w]);
-    if
-    :: TAKES(n, w) -> take(w); start(w)
-    :: else -> verdict(w); at[w] = AFTER_ENGINE
-    fi
 }
 
 /* Done with a message: nobody will compare its nonce again, nor the owner of
@@ -383,9 +384,28 @@ inline forget(w)
     outcome[w] = 0;
     fenced[w] = false;
     todo[w] = 0;
-    end[w] = 0;
+    end[w] = NOTHING;
     sibling_met[w] = false;
     at[w] = IDLE
+}
+
+/* Ring, then end the message (tail.c).  ACKFIRST: the other way round. */
+inline proceed(w)
+{
+    if
+    :: end[w] != NOTHING && (todo[w] == 0 || ACKFIRST) -> at[w] = ENDING
+    :: todo[w] != 0 && (end[w] == NOTHING || !ACKFIRST) -> at[w] = RINGING
+    :: else -> forget(w)
+    fi
+}
+
+inline claim(w)
+{
+    n = TASK(message[w]);
+    if
+    :: TAKES(n, w) -> take(w); start(w)
+    :: else -> verdict(w); proceed(w)
+    fi
 }
 
 inline ring_one(w)
@@ -396,18 +416,10 @@ inline ring_one(w)
         :: else
         fi
     }
-    if
-    :: i < NODES ->
-        /* its own: when it is due */
-        ring(i, (i == TASK(message[w]) -> DELAYED : WAITING));
-        todo[w] = todo[w] - (1 << i)
-    :: else
-    fi;
-    if
-    :: todo[w] == 0 && ACKFIRST -> forget(w)
-    :: todo[w] == 0 && !ACKFIRST -> at[w] = ENDING
-    :: else
-    fi
+    /* Its own: for when it is due. */
+    ring(i, (i == TASK(message[w]) -> DELAYED : WAITING));
+    todo[w] = todo[w] - (1 << i);
+    proceed(w)
 }
 
 /* 'works': by an old handle, too (SQS; not Redis). */
@@ -419,10 +431,8 @@ inline end_message(w, works)
     :: end[w] == RELEASE && mine[w] && bell[b] == HELD -> bell[b] = DELAYED
     :: else
     fi;
-    if
-    :: ACKFIRST && todo[w] != 0 -> at[w] = RINGING
-    :: else -> forget(w)
-    fi
+    end[w] = NOTHING;
+    proceed(w)
 }
 
 /* kill -9: its owner id is never seen again. */
@@ -442,13 +452,19 @@ inline crash(w)
 #define SETTLES(w) (at[w] == SETTLING || at[w] == RUNNING && !SNAPSHOT)
 #define SIBLING(n) (3 - n)
 
+/* Two idle workers are alike, unless one is remembered: the first goes first. */
+#define REMEMBERED                                                             \
+    (owner[0] != 0 || owner[1] != 0 || owner[2] != 0 || owner[3] != 0 ||       \
+     beat_owner != 0)
+#define NEXT(w) (at[w] == IDLE && (w == 0 || at[0] != IDLE || REMEMBERED))
+
 proctype worker(byte w)
 {
     do
-    :: d_step { at[w] == IDLE && ANY(0, == WAITING) -> receive(w, 0) }
-    :: d_step { at[w] == IDLE && ANY(1, == WAITING) -> receive(w, 1) }
-    :: d_step { at[w] == IDLE && ANY(2, == WAITING) -> receive(w, 2) }
-    :: d_step { at[w] == IDLE && ANY(3, == WAITING) -> receive(w, 3) }
+    :: d_step { NEXT(w) && COMES(0) -> receive(w, 0) }
+    :: d_step { NEXT(w) && COMES(1) -> receive(w, 1) }
+    :: d_step { NEXT(w) && COMES(2) -> receive(w, 2) }
+    :: d_step { NEXT(w) && COMES(3) -> receive(w, 3) }
 
     :: d_step { at[w] == CLAIMING -> claim(w) }
     /* No reply: it claims again, with the same nonce... */
@@ -473,9 +489,10 @@ proctype worker(byte w)
         n = TASK(message[w]);
         sibling_met[w] = (n == 1 || n == 2) && TERMINAL(SIBLING(n));
         at[w] = SETTLING }
-    :: d_step { SETTLES(w) -> settle(w); at[w] = AFTER_ENGINE }
+    :: d_step { SETTLES(w) -> settle(w); proceed(w) }
     :: d_step { SETTLES(w) && replies > 0 ->
-        settle(w); todo[w] = 0; end[w] = 0; replies--; at[w] = SETTLING }
+        settle(w); todo[w] = 0; end[w] = NOTHING; replies--;
+        at[w] = SETTLING }
 
     :: d_step { at[w] == RINGING -> ring_one(w) }
     :: d_step { at[w] == ENDING -> end_message(w, true) }
@@ -536,6 +553,9 @@ proctype heartbeat(byte w)
 
 #define UNNAMED(n) (state[n] == LEASED && owner[n] != 0 && !nonce[n])
 
+#define WILL_RING(n)                                                           \
+    (n == 0 && !submitter_gone || (todo[0] | todo[1]) & (1 << n))
+
 proctype task(byte n_)
 {
     do
@@ -554,23 +574,16 @@ proctype task(byte n_)
 
     :: d_step { state[n_] == RETRY_WAIT && !due[n_] -> due[n_] = true }
 
-    /* fleet.reap; it rings when a bell must be lost. */
+    /* fleet.reap: rings 30 s after somebody else should have. */
     :: d_step { REAP && state[n_] == LEASED && !valid[n_] ->
         charge_loss(n_); state[n_] = READY; ring(n_, WAITING) }
-    :: d_step { REAP && !ANY(n_, != FREE) && (committed || n_ != 0) &&
+    :: d_step { REAP && !ANY(n_, != FREE) && !WILL_RING(n_) &&
                 (state[n_] == READY || state[n_] == RETRY_WAIT && due[n_]) ->
         ring(n_, WAITING) }
     od
 }
 
 /* --- what happens to a message -------------------------------------------- */
-
-/* A message is delayed until its task can be taken.  The submitter's first bell
- * waits 30 s, and is not answered for if the commit took longer than 20 s. */
-#define DELAY_IS_OVER(n)                                                       \
-    (!(state[n] == RETRY_WAIT && !due[n]) &&                                   \
-     !(state[n] == LEASED && valid[n]) &&                                      \
-     (committed || submitter_gone))
 
 inline deliver_again(b_)
 {
@@ -582,8 +595,6 @@ inline deliver_again(b_)
 proctype broker(byte b_)
 {
     do
-    :: d_step { bell[b_] == DELAYED && DELAY_IS_OVER(TASK(b_)) ->
-        bell[b_] = WAITING }
     /* Nobody extends it any more. */
     :: d_step { bell[b_] == HELD && !KEEPS(0, b_) && !KEEPS(1, b_) ->
         deliver_again(b_) }
