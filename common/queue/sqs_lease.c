@@ -134,15 +134,14 @@ struct change {
 };
 
 static int
-change_start(struct change *change, struct queue *queue,
-             const struct queue_message *messages, size_t count,
-             enum sqs_hold_state state, size_t *ret_lost, struct err *err)
+change_start(struct change *change, const struct queue_message *messages,
+             size_t count, enum sqs_hold_state state, size_t *ret_lost,
+             struct err *err)
 {
-    struct sqs *sqs = (struct sqs *)queue;
+    struct sqs *sqs = change->sqs;
     if (!sqs->holds) {
         return err_set(err, ERR_FATAL, 0, "a sender holds no messages");
     }
-    change->sqs = sqs;
     change->deadline_ms = sqs_wire_deadline_ms(&sqs->wire);
     if (sqs_holds_begin(sqs->holds, messages, count, state, change->deadline_ms,
                         change->holds, ret_lost)) {
@@ -210,8 +209,8 @@ int
 sqs_ack(struct queue *queue, const struct queue_message *messages, size_t count,
         size_t *ret_lost, struct err *err)
 {
-    struct change change = {.action = DELETE};
-    if (change_start(&change, queue, messages, count, SQS_HOLD_ENDING, ret_lost,
+    struct change change = {.sqs = (struct sqs *)queue, .action = DELETE};
+    if (change_start(&change, messages, count, SQS_HOLD_ENDING, ret_lost,
                      err)) {
         return -1;
     }
@@ -227,9 +226,9 @@ int
 sqs_extend(struct queue *queue, const struct queue_message *messages,
            size_t count, size_t *ret_lost, struct err *err)
 {
-    struct change change = {.action = CHANGE};
-    if (change_start(&change, queue, messages, count, SQS_HOLD_EXTENDING,
-                     ret_lost, err)) {
+    struct change change = {.sqs = (struct sqs *)queue, .action = CHANGE};
+    if (change_start(&change, messages, count, SQS_HOLD_EXTENDING, ret_lost,
+                     err)) {
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
@@ -285,9 +284,9 @@ int
 sqs_release(struct queue *queue, const struct queue_message *messages,
             size_t count, int64_t delay_ms, size_t *ret_lost, struct err *err)
 {
-    struct change change = {.action = CHANGE};
+    struct change change = {.sqs = (struct sqs *)queue, .action = CHANGE};
     int result = 0;
-    if (change_start(&change, queue, messages, count, SQS_HOLD_ENDING, ret_lost,
+    if (change_start(&change, messages, count, SQS_HOLD_ENDING, ret_lost,
                      err)) {
         return -1;
     }

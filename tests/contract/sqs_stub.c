@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 
 #include "base/arena.h"
-#include "base/buf.h"
 #include "base/clock.h"
 
 enum { STEPS_MAX = 64, ASKED_MAX = 512, CONNECTIONS_MAX = 64 };
@@ -283,4 +282,79 @@ stub_stop(void)
     }
     stub.connections = 0;
     stub_reset();
+}
+
+/* --- a process that works for STUB_QUEUE ---------------------------------- */
+
+struct queue *
+stub_connect(int64_t lease_ms)
+{
+    struct queue *queue = NULL;
+    struct err err = {0};
+    const struct queue_options options = {
+        .name = STUB_QUEUE, .consumer = "one-process", .lease_ms = lease_ms};
+    if (queue_open("sqs://eu-west-1", &options, &queue, &err)) {
+        fail_msg("%s", err.text);
+    }
+    return queue;
+}
+
+int
+stub_world_open(void **state)
+{
+    struct stub_world *f = xcalloc(1, sizeof(*f));
+    f->queue = stub_connect(60000);
+    f->heart = stub_connect(60000);
+    *state = f;
+    return 0;
+}
+
+int
+stub_world_close(void **state)
+{
+    struct stub_world *f = *state;
+    queue_close(&f->heart);
+    queue_close(&f->queue);
+    stub_reset();
+    free(f);
+    return 0;
+}
+
+void
+stub_write_messages(struct buf *out, int first, int count, int64_t sent_wall_ms,
+                    const char *body)
+{
+    buf_puts(out, "{\"Messages\":[");
+    for (int i = first; i < first + count; i++) {
+        buf_printf(out,
+                   "%s{\"MessageId\":\"m%d\",\"ReceiptHandle\":\"r%d\","
+                   "\"Body\":\"%s\",\"Attributes\":{\"SentTimestamp\":\"%lld\","
+                   "\"ApproximateReceiveCount\":\"1\"}}",
+                   i > first ? "," : "", i, i, body, (long long)sent_wall_ms);
+    }
+    buf_puts(out, "]}");
+}
+
+size_t
+stub_receive(struct queue *queue, size_t max, struct queue_message *ret)
+{
+    size_t count = 0;
+    bool reset;
+    struct err err = {0};
+    if (queue_receive(queue, max, 0, ret, &count, &reset, &err)) {
+        fail_msg("%s", err.text);
+    }
+    return count;
+}
+
+/* One message, received from the script. */
+struct queue_message
+stub_receive_one(struct queue *queue, int64_t sent_wall_ms)
+{
+    _cleanup(buf_free) struct buf reply = {0};
+    struct queue_message m;
+    stub_write_messages(&reply, 1, 1, sent_wall_ms, "bell");
+    SCRIPT({.action = "ReceiveMessage", .body = reply.data});
+    assert_int_equal(stub_receive(queue, 1, &m), 1);
+    return m;
 }

@@ -7,7 +7,10 @@
 
 #include "test.h"
 
+#include "base/buf.h"
 #include "queue/queue.h"
+
+#define STUB_QUEUE "alex-test"
 
 /* How the next call of 'action' is answered. */
 struct step {
@@ -35,3 +38,26 @@ void stub_expect(const struct step *steps, size_t count);
 /* The calls of 'action' so far ("" for all); the 'i'th of them. */
 size_t stub_count(const char *action);
 struct asked stub_asked(const char *action, size_t i);
+
+#define SCRIPT(...)                                                            \
+    stub_expect((const struct step[]){__VA_ARGS__},                            \
+                ARRAY_COUNT(((const struct step[]){__VA_ARGS__})))
+
+/* --- a process that works for STUB_QUEUE ---------------------------------- */
+
+struct stub_world {
+    struct queue *queue;
+    struct queue *heart; /* Another connection of the same consumer. */
+};
+
+int stub_world_open(void **state);
+int stub_world_close(void **state);
+/* Another connection of that consumer. */
+struct queue *stub_connect(int64_t lease_ms);
+/* A reply to ReceiveMessage: message i is "mi", its receipt "ri". */
+void stub_write_messages(struct buf *out, int first, int count,
+                         int64_t sent_wall_ms, const char *body);
+size_t stub_receive(struct queue *queue, size_t max, struct queue_message *ret);
+/* One message "bell", which the script is told to deliver. */
+struct queue_message stub_receive_one(struct queue *queue,
+                                      int64_t sent_wall_ms);
