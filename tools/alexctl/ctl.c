@@ -13,8 +13,8 @@
 #define CALL_TRIES 4
 #define RING_TRIES 4
 
-static void
-pause_ms(int64_t ms)
+void
+ctl_pause_ms(int64_t ms)
 {
     struct timespec span = {.tv_sec = ms / 1000,
                             .tv_nsec = ms % 1000 * 1000000};
@@ -88,7 +88,7 @@ ctl_call(struct ctl *ctl, const char *function, const struct buf *request,
         if (err->kind != ERR_RETRY || try == CALL_TRIES) {
             return -1;
         }
-        pause_ms(clock_jitter_ms(100, 200) * try);
+        ctl_pause_ms(clock_jitter_ms(100, 200) * try);
     }
 }
 
@@ -149,7 +149,7 @@ ring_batch(struct queue *queue, const struct bell *bells, size_t count,
         if (err->kind != ERR_RETRY || try == RING_TRIES) {
             return err_wrap(err, "sending doorbells");
         }
-        pause_ms(clock_jitter_ms(100, 200) * try);
+        ctl_pause_ms(clock_jitter_ms(100, 200) * try);
     }
     return 0;
 }
@@ -266,4 +266,17 @@ ctl_say(const char *format, ...)
     vfprintf(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
+}
+
+bool
+ctl_next_agent(const char **at, char ret[64])
+{
+    *at += strspn(*at, ",");
+    size_t size = strcspn(*at, ",");
+    if (size == 0) {
+        return false;
+    }
+    snprintf(ret, 64, "%.*s", (int)size, *at);
+    *at += size;
+    return true;
 }

@@ -90,5 +90,10 @@ int ctl_user(struct ctl *ctl, const char *user, char **ret, struct err *err);
 /* Errors: ERR_REJECT (64) unless 'job' is a UUID; '*ret' is lower case. */
 int ctl_job_id(const char *job, char ret[UUID_SIZE], struct err *err);
 
+/* The agent after '*at', which starts as CTL_AGENTS or another list with commas
+ * between ("planner,tagger"); false at the end. */
+bool ctl_next_agent(const char **at, char ret[64]);
+
+void ctl_pause_ms(int64_t ms);
 /* A line for people on standard error. */
 void ctl_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

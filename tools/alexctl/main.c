@@ -12,14 +12,17 @@
 extern const struct command command_import, command_submit, command_jobs,
     command_watch, command_show, command_why, command_cancel, command_queue_ls,
     command_queue_create, command_reap, command_bench, command_db_migrate,
-    command_db_seed, command_db_status, command_db_fsck;
+    command_db_seed, command_db_status, command_db_fsck, command_dlq_ls,
+    command_dlq_show, command_dlq_replay, command_dlq_purge;
 
 static const struct command *const commands[] = {
-    &command_import,  &command_submit,    &command_jobs,
-    &command_watch,   &command_show,      &command_why,
-    &command_cancel,  &command_queue_ls,  &command_queue_create,
-    &command_reap,    &command_bench,     &command_db_migrate,
-    &command_db_seed, &command_db_status, &command_db_fsck,
+    &command_import,     &command_submit,    &command_jobs,
+    &command_watch,      &command_show,      &command_why,
+    &command_cancel,     &command_queue_ls,  &command_queue_create,
+    &command_reap,       &command_dlq_ls,    &command_dlq_show,
+    &command_dlq_replay, &command_dlq_purge, &command_bench,
+    &command_db_migrate, &command_db_seed,   &command_db_status,
+    &command_db_fsck,
 };
 
 static const struct conf_row settings[] = {
@@ -46,7 +49,8 @@ help(FILE *out)
           "Environment:\n",
           out);
     conf_help(settings, ARRAY_COUNT(settings), out);
-    fputs("\nExit codes: 0 done; 1 the job failed, or fsck found something; "
+    fputs("\nExit codes: 0 done; 1 the job failed, fsck found something or a "
+          "canary died; "
           "64 usage;\n65 bad input; 69 database or broker not reachable; "
           "70 internal; 75 waited long\nenough, try again; 78 "
           "configuration.\n",

@@ -19,20 +19,6 @@ static const struct args_option options[] = {
 
 #define NAME_SIZE 96
 
-/* The agent after '*at' in CTL_AGENTS ("planner,tagger"); false at the end. */
-static bool
-next_agent(const char **at, char ret[64])
-{
-    *at += strspn(*at, ",");
-    size_t size = strcspn(*at, ",");
-    if (size == 0) {
-        return false;
-    }
-    snprintf(ret, 64, "%.*s", (int)size, *at);
-    *at += size;
-    return true;
-}
-
 /* --- queue ls -------------------------------------------------------------*/
 
 static void
@@ -71,7 +57,7 @@ queue_ls(struct ctl *ctl, const void *given, struct err *err)
         printf("%-22s %9s %9s %9s %9s\n", "queue", "waiting", "in flight",
                "delayed", "dead");
     }
-    while (next_agent(&at, agent)) {
+    while (ctl_next_agent(&at, agent)) {
         char name[NAME_SIZE];
         struct queue_depth d = {0};
         bell_queue_name(agent, name);
@@ -162,7 +148,7 @@ create_all(struct creation *c, const struct create_options *o, struct err *err)
     const char *at = o->agents;
     char agent[64];
     buf_json_array(&c->json);
-    while (next_agent(&at, agent)) {
+    while (ctl_next_agent(&at, agent)) {
         char name[NAME_SIZE];
         if (strlen(agent) >= AGENT_MAX) {
             return err_set(err, ERR_REJECT, CTL_EXIT_USAGE,
@@ -250,7 +236,7 @@ write_reap(struct ctl *ctl, struct buf *out, struct err *err)
     buf_json_int(out, 1);
     buf_json_key(out, "depth");
     buf_json_object(out);
-    while (next_agent(&at, agent)) {
+    while (ctl_next_agent(&at, agent)) {
         char name[NAME_SIZE];
         struct queue_depth d = {0};
         bell_queue_name(agent, name);
