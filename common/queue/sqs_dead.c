@@ -75,7 +75,7 @@ sqs_dead_letter(struct queue *queue, const struct queue_message *message,
     if (sqs_holds_begin(sqs->holds, message, 1, SQS_HOLD_ENDING,
                         sqs_wire_deadline_ms(&sqs->wire), &hold, &lost)) {
         return err_set(err, ERR_RETRY, 0,
-                       "sqs: the message is still being extended");
+                       "SQS: the message is still being extended");
     }
     if (!hold) {
         return 0;

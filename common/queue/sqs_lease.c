@@ -115,7 +115,7 @@ sqs_lease_change(struct sqs_wire *wire, const char *queue, const char *action,
             return 0;
         }
     } while (sqs_wire_pause(++round, deadline_ms));
-    return err_set(err, ERR_RETRY, 0, "sqs %s %s: %s", action, queue,
+    return err_set(err, ERR_RETRY, 0, "SQS %s %s: %s", action, queue,
                    failure.text);
 }
 
@@ -146,7 +146,7 @@ change_start(struct change *change, const struct queue_message *messages,
     if (sqs_holds_begin(sqs->holds, messages, count, state, change->deadline_ms,
                         change->holds, ret_lost)) {
         return err_set(err, ERR_RETRY, 0,
-                       "sqs: a message is still being extended");
+                       "SQS: a message is still being extended");
     }
     change->asked_boot_ms = clock_boot_ms();
     return 0;

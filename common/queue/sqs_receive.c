@@ -85,7 +85,7 @@ sqs_receive_batch(struct sqs *sqs, struct sqs_question *question,
     }
     if (json_member(reply, "Messages", json_type_array, &messages, err)) {
         err->kind = ERR_RETRY;
-        return err_wrap(err, "sqs ReceiveMessage");
+        return err_wrap(err, "SQS ReceiveMessage");
     }
     *ret = json_object_get(messages);
     return 0;

@@ -128,7 +128,7 @@ refused(struct sqs_call *call, struct sqs_wire *wire, const char *code,
                 strstr(code, "QueueDeletedRecently"))) {
         err->kind = ERR_RETRY;
     }
-    return err_wrap(err, "sqs %s%s%s", call->action, queue[0] ? " " : "",
+    return err_wrap(err, "SQS %s%s%s", call->action, queue[0] ? " " : "",
                     queue);
 }
 
@@ -196,7 +196,7 @@ decode(const struct sqs_call *call, const struct aws_reply *reply,
         return 0;
     }
     err->kind = ERR_RETRY;
-    return err_wrap(err, "sqs");
+    return err_wrap(err, "SQS");
 }
 
 int
