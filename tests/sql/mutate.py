@@ -59,8 +59,9 @@ MUTATIONS = [
      "t.job_id is not distinct from g.job", "t.job_id = g.job",
      "plans_made_on_empty"),
     ("the snapshot is taken once", "functions/claim.sql",
-     "coalesce(n.snapshot, i.snapshot, 'null')",
-     "coalesce(fleet.snapshot(l.job_id), n.snapshot, i.snapshot)",
+     "(select i.snapshot from fleet.inputs i\n"
+     "                    where i.job_id = l.job_id)",
+     "(select null)",
      "snapshot_is_taken_once"),
     ("the fence decides", "functions/settle.sql",
      "and t.fence = g.fence", "and t.fence >= g.fence", "older_fence"),

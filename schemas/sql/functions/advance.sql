@@ -12,12 +12,18 @@ returns void language plpgsql as $$
 declare
     now constant timestamptz := clock_timestamp();
     most constant integer := 1000000;
+    fails boolean;
+    feeds boolean;
     skipped fleet.move[] := '{}';
     ended uuid[];
 begin
+    select bool_or(m.required and m.state in ('dead', 'quarantined')),
+           bool_or(m.feeds <> '{}')
+    into fails, feeds
+    from unnest(moved) m;
+
     -- Whatever needs a required task that failed will never run.
-    if exists (select from unnest(moved) m
-               where m.required and m.state in ('dead', 'quarantined')) then
+    if fails then
         with recursive below as (
             select f.id
             from (select * from unnest(moved) limit most) m
@@ -45,7 +51,7 @@ begin
     end if;
 
     -- An optional task that failed counts as met.
-    if exists (select from unnest(moved) m where m.feeds <> '{}') then
+    if feeds then
         with met as (
             select f.id, count(*) as n
             from (select * from unnest(moved) limit most) m
@@ -111,67 +117,87 @@ end $$;
 
 -- Writes how jobs ended to upstream's table: one update a job, with all results,
 -- for people what the first dead branch died of, and, if the job was about a
--- portfolio, how each agent fared.
+-- portfolio, how each agent fared.  What few jobs have comes from functions of
+-- its own: each node of a plan is paid for in every call, used or not.
 create or replace function fleet.publish(ids uuid[])
 returns void language plpgsql as $$
 #variable_conflict use_column
+declare
+    most constant integer := 1000000;
 begin
     update public.jobs j
-    set status = case r.state when 'completed' then r.state
+    set status = case e.state when 'completed' then e.state
                               else 'failed' end,
         completed_at = clock_timestamp(),
-        error_message = case r.state when 'cancelled' then 'cancelled by user'
-                                     when 'failed' then d.deaths end,
-        report_payload = coalesce(p.of -> 'report_payload', j.report_payload),
-        charts_payload = coalesce(p.of -> 'charts_payload', j.charts_payload),
-        retirement_payload = coalesce(p.of -> 'retirement_payload',
+        error_message = e.error,
+        report_payload = coalesce(e.of -> 'report_payload', j.report_payload),
+        charts_payload = coalesce(e.of -> 'charts_payload', j.charts_payload),
+        retirement_payload = coalesce(e.of -> 'retirement_payload',
                                       j.retirement_payload),
-        summary_payload = case when p.of ? 'summary_payload'
-            then p.of -> 'summary_payload' || coalesce(a.agents, '{}')
-            else coalesce(a.agents, j.summary_payload) end
-    from fleet.runs r
-    left join lateral (
-        select jsonb_object_agg(e.key, e.value order by t.since) as of
+        summary_payload = case when e.of ? 'summary_payload'
+            then e.of -> 'summary_payload' || coalesce(e.agents, '{}')
+            else coalesce(e.agents, j.summary_payload) end
+    from (select r.job_id, r.state,
+                 case r.state when 'cancelled' then 'cancelled by user'
+                              when 'failed' then fleet.epitaph(r.job_id)
+                              end as error,
+                 case when r.payload_bytes > 0
+                      then fleet.payloads(r.job_id) end as of,
+                 case when r.snapshot then fleet.agents(r.job_id) end as agents
+          from (select * from unnest(ids) limit most) as u(id)
+          join fleet.runs r on r.job_id = u.id
+          offset 0) e  -- Else each use of 'of' would ask again.
+    where j.id = e.job_id;
+end $$;
+
+-- What the tasks of a job found for its row of jobs.
+create or replace function fleet.payloads(job uuid)
+returns jsonb language plpgsql stable as $$
+begin
+    return (
+        select jsonb_object_agg(e.key, e.value order by t.since)
         from fleet.tasks t
         join fleet.results s on s.task_id = t.id
         cross join lateral jsonb_each(s.output) as e
-        where r.payload_bytes > 0 and t.job_id = r.job_id
-          and e.key like '%\_payload') p on true
-    left join lateral (
-        select (array_agg(format('%s (%s) died: %s: %s', t.agent, t.node,
-                                 t.error ->> 'class',
-                                 left(t.error ->> 'text', 500))
-                          order by t.since, t.node))[1]
-               || case when count(*) > 1
-                       then format(' (and %s more)', count(*) - 1)
-                       else '' end as deaths
-        from fleet.tasks t
-        where r.state = 'failed' and t.job_id = r.job_id and t.required
-          and t.state in ('dead', 'quarantined')) d on true
-    left join lateral (
-        select jsonb_build_object('agents', jsonb_object_agg(
-            f.node, f.agent)) as agents
-        from fleet.fared(r.job_id) f
-        where r.snapshot) a on true
-    where r.job_id = any(ids) and j.id = r.job_id;
+        where t.job_id = job and e.key like '%\_payload');
 end $$;
 
--- How the agents of a job fared, those in trouble first, as far as 8 KB go.
-create or replace function fleet.fared(job uuid)
-returns table (node text, agent jsonb) language plpgsql stable rows 1 as $$
-#variable_conflict use_column
+-- What the first dead branch of a job died of.
+create or replace function fleet.epitaph(job uuid)
+returns text language plpgsql stable as $$
 begin
-    return query
-    select node, agent
-    from (select t.node, t.agent,
-                 sum(octet_length(t.node || t.agent::text) + 6) over (
-                     order by t.state = 'succeeded', t.since, t.node) as upto
-          from (select node, state, since, jsonb_build_object(
-                    'agent', agent, 'state', state,
-                    'attempts', failures + crashes + losses
-                        + (state = 'succeeded')::int,
-                    'ms', round(date_part('epoch', since - claimed_at) * 1000),
-                    'error', left(error ->> 'text', 200)) as agent
-                from fleet.tasks where job_id = job) t) s
-    where upto <= 8000;
+    return (
+        select (array_agg(format('%s (%s) died: %s: %s', agent, node,
+                                 error ->> 'class',
+                                 left(error ->> 'text', 500))
+                          order by since, node))[1]
+               || case when count(*) > 1
+                       then format(' (and %s more)', count(*) - 1)
+                       else '' end
+        from fleet.tasks
+        where job_id = job and required and state in ('dead', 'quarantined'));
 end $$;
+
+-- {"agents": {node: how it fared}} of a job, those in trouble first, as far as
+-- 8 KB go.
+create or replace function fleet.agents(job uuid)
+returns jsonb language plpgsql stable as $$
+begin
+    return (
+        select jsonb_build_object('agents', jsonb_object_agg(node, agent))
+        from (select t.node, t.agent,
+                     sum(octet_length(t.node || t.agent::text) + 6) over (
+                         order by t.state = 'succeeded', t.since, t.node)
+                         as upto
+              from (select node, state, since, jsonb_build_object(
+                        'agent', agent, 'state', state,
+                        'attempts', failures + crashes + losses
+                            + (state = 'succeeded')::int,
+                        'ms', round(date_part('epoch', since - claimed_at)
+                                    * 1000),
+                        'error', left(error ->> 'text', 200)) as agent
+                    from fleet.tasks where job_id = job) t) s
+        where upto <= 8000);
+end $$;
+
+drop function if exists fleet.fared(uuid);

@@ -29,8 +29,11 @@ declare
     bell_task uuid[];
     bell_intake boolean[];
     bells integer;
+    commit_mode text;
     mine record;
-    rest record;
+    others text[];
+    stuck boolean := false;
+    due_ms bigint;
 begin
     begin
         owner_id := request ->> 'owner';
@@ -57,34 +60,36 @@ begin
     -- for the disk: its lease is gone with it, settle wants the owner besides
     -- the fence (which the next claim will hand out again), and whatever is
     -- committed durably later, as settle does, makes this durable before it.
-    perform set_config('synchronous_commit', 'off', true);
+    -- An assignment, like those below: it takes no statement's start.
+    commit_mode := set_config('synchronous_commit', 'off', true);
 
-    select * into mine from fleet.take(owner_id, my_agent, lease_ms, bell_n,
-                                       bell_job, bell_task, bell_intake);
+    mine := fleet.lease(owner_id, my_agent, lease_ms, bell_n, bell_job,
+                        bell_task, bell_intake);
     if mine.count < bells and fleet.adopt(array(
             select job from unnest(bell_job) as u(job)
             except select job_id from fleet.runs
                    where job_id = any(bell_job))) > 0 then
-        select * into mine from fleet.take(owner_id, my_agent, lease_ms, bell_n,
-                                           bell_job, bell_task, bell_intake);
+        mine := fleet.lease(owner_id, my_agent, lease_ms, bell_n, bell_job,
+                            bell_task, bell_intake);
     end if;
     if mine.count < bells then
-        select array_agg(v.head) as heads, bool_or(v.stuck) as stuck into rest
+        select array_agg(v.head), coalesce(bool_or(v.stuck), false)
+        into others, stuck
         from fleet.verdicts(bell_n, bell_job, bell_task, bell_intake, my_agent,
                             coalesce(mine.nonces, '{}')) v;
+    end if;
+    if stuck then
+        due_ms := 0;
+    elsif mine.count > 0 then
+        due_ms := least(60000, lease_ms, fleet.ms_until(mine.deadline_at));
     else
-        select null::text[] as heads, false as stuck into rest;
+        due_ms := fleet.wake(60000);
     end if;
 
     return query
-    select '{"wake_ms":' || coalesce(fleet.wake(case
-               when rest.stuck then 0
-               when mine.count > 0
-               then least(lease_ms, fleet.ms_until(mine.deadline_at))
-               else 60000 end)::text, 'null')
-           || '}', null::text
+    select '{"wake_ms":' || coalesce(due_ms::text, 'null') || '}', null::text
     union all
-    select h, null from unnest(rest.heads) as u(h);
+    select h, null from unnest(others) as u(h);
     if mine.bytes <= page_bytes then
         return query select u.h, u.b
             from unnest(mine.heads, mine.bodies) as u(h, b);
@@ -103,27 +108,26 @@ begin
     end if;
 end $$;
 
--- Leases what can be leased now.  One statement, that carries narrow rows.
-create or replace function fleet.take(
+-- Leases what can be leased now.  One statement, that carries narrow rows; each
+-- node of its plan is paid for in every call.
+create or replace function fleet.lease(
     owner_id uuid, my_agent text, lease_ms integer, bell_n uuid[],
-    bell_job uuid[], bell_task uuid[], bell_intake boolean[])
-returns table (count bigint, heads text[], bodies text[], bytes bigint,
-               nonces uuid[], ids uuid[], deadline_at timestamptz,
-               again boolean)
+    bell_job uuid[], bell_task uuid[], bell_intake boolean[],
+    out count bigint, out heads text[], out bodies text[], out bytes bigint,
+    out nonces uuid[], out ids uuid[], out deadline_at timestamptz,
+    out again boolean)
 language plpgsql as $$
 #variable_conflict use_column
 declare
     now constant timestamptz := clock_timestamp();
     most constant integer := 100;
 begin
-    return query
     with free as materialized (
         -- 'is not distinct from' is = without the index on job_id, by which a
         -- plan made on an empty table would look for the task.
         select t.id, b.n, b.ord, t.state = 'leased' as lost,
                t.state = 'leased' and t.nonce = b.n as again,
-               r.trace, r.deadline_at, r.watched_until,
-               r.snapshot and t.parent is null as takes_snapshot,
+               r.trace, r.deadline_at, r.watched_until, r.snapshot,
                j.clerk_user_id, j.job_type, j.request_payload
         from (select *
               from (select * from unnest(bell_n, bell_job, bell_task,
@@ -153,9 +157,9 @@ begin
             next_run_at = null, progress = null
         from pick p
         where t.id = p.id
-        returning t.id, t.job_id, t.nonce, t.generation, t.fence,
+        returning t.id, t.job_id, t.parent, t.nonce, t.generation, t.fence,
             t.parent is null and t.fence = 1 and not p.again as starts,
-            not p.again as new, p.lost, p.takes_snapshot, p.deadline_at,
+            not p.again as new, p.lost, p.snapshot, p.deadline_at,
             '{"n":"' || t.nonce || '","verdict":"run","job":"' || t.job_id
                 || '","task":"' || t.id || '","node":"' || t.node
                 || '","fence":' || t.fence || ',"attempt":'
@@ -182,22 +186,15 @@ begin
         set status = 'running', started_at = now
         from lease l
         where j.id = l.job_id and l.starts
-    ), taken as (
-        insert into fleet.inputs (job_id, snapshot)
-        select job_id, fleet.snapshot(job_id)
-        from lease l
-        where takes_snapshot
-          and not exists (select from fleet.inputs i
-                          where i.job_id = l.job_id)
-        on conflict do nothing
-        returning job_id, snapshot
     ), run as (
-        select l.id, l.nonce, l.head, l.fence, l.deadline_at,
-               before || coalesce(n.snapshot, i.snapshot, 'null') || after
-                   as input
+        select id, nonce, head, fence, deadline_at,
+               before || case when snapshot then coalesce(
+                   (select i.snapshot from fleet.inputs i
+                    where i.job_id = l.job_id),
+                   case when parent is null
+                        then fleet.keep_snapshot(l.job_id) end, 'null')
+                   else 'null' end || after as input
         from lease l
-        left join taken n on n.job_id = l.job_id
-        left join fleet.inputs i on i.job_id = l.job_id
     )
     select count(*),
            array_agg(head || ',"input_bytes":' || octet_length(input)
@@ -207,7 +204,18 @@ begin
            array_agg(input), sum(octet_length(input)),
            array_agg(nonce), array_agg(id), min(deadline_at),
            bool_or(fence > 1)
+    into count, heads, bodies, bytes, nonces, ids, deadline_at, again
     from run;
+end $$;
+
+-- Takes and stores the snapshot of a job whose root task is claimed first.
+create or replace function fleet.keep_snapshot(job uuid)
+returns text language plpgsql as $$
+declare
+    taken text := fleet.snapshot(job);
+begin
+    insert into fleet.inputs (job_id, snapshot) values (job, taken);
+    return taken;
 end $$;
 
 -- The answers stored for tasks, as far as 256 KB go.
@@ -299,3 +307,6 @@ begin
     from seen s
     order by s.ord;
 end $$;
+
+drop function if exists fleet.take(uuid, text, integer, uuid[], uuid[], uuid[],
+                                  boolean[]);

@@ -232,6 +232,7 @@ begin
         join fleet.tasks d on d.id = f.id and d.state = 'ready'
         join fleet.runs r on r.job_id = s.job
         where s.verdict = 'applied' and fleet.is_terminal(s.state)
+          and s.feeds <> '{}'
         limit most_rings
     ), rings as materialized (
         select ord, string_agg(bell, ',') as bells from ring group by ord
