@@ -20,7 +20,7 @@
  *     DEATHS    the submitter dies between two steps
  *
  *   what runs (0 or 1)
- *     KAFKA     messages are acked at the claim, and never released
+ *     KAFKA     a message is acked when its task is claimed
  *     REAP      somebody calls fleet.reap
  *     STRICT    task 2 is required: its death skips task 3
  *     PAY       handlers ask for what is paid for
@@ -267,7 +267,7 @@ inline verdict(w)
     :: committed && TERMINAL(n) && !(DEADSILENT && state[n] == DEAD) ->
         ready_dependants(w)
     :: committed && (state[n] == LEASED || state[n] == RETRY_WAIT) ->
-        end[w] = (KAFKA -> ACK : RELEASE)
+        end[w] = RELEASE
     :: else /* blocked: unblocking rings.  Unknown: see broker. */
     fi
 }
