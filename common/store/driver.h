@@ -28,3 +28,4 @@ struct store {
 };
 
 extern const struct store_driver store_driver_postgres;
+extern const struct store_driver store_driver_rds_data;

@@ -8,6 +8,7 @@
 
 static const struct store_driver *const drivers[] = {
     &store_driver_postgres,
+    &store_driver_rds_data,
 };
 
 static const struct store_driver *
@@ -36,7 +37,9 @@ store_open(const char *url, const char *application, struct store **ret,
     if (!driver) {
         return err_set(err, ERR_FATAL, 78,
                        "store URL: unknown scheme, expected "
-                       "postgres://user@host:5432/alex");
+                       "postgres://user@host:5432/alex or "
+                       "rds-data://<cluster ARN>?secret=<secret ARN>"
+                       "&database=alex");
     }
     return driver->open(url, application, ret, err);
 }

@@ -7,6 +7,10 @@
  *                                         hosts the first that answers, and
  *                                         a silent one uses up the call
  *
+ *     rds-data://CLUSTER-ARN?secret=ARN&database=alex
+ *                                         Aurora's Data API, or what answers at
+ *                                         AWS_ENDPOINT_URL_RDS_DATA
+ *
  * A 'struct store' is one connection, for one thread at a time.  It connects
  * when first used and again after every failure, so open never waits.  Every
  * call is bounded by its own time-out, also on a connection whose other end

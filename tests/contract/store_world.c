@@ -4,6 +4,12 @@
 
 #define TIMEOUT_MS 20000
 
+static const struct store_kind kinds[] = {
+    {"postgres", STORE_REQUEST_MAX_BYTES, 5000000, true},
+    {"rds-data", 3000000, 60000, false}, /* 4 MiB and 64 KB a row, as JSON. */
+};
+
+static const struct store_kind *kind = kinds;
 static char *server_url;
 static char database[64];
 static char *database_url;
@@ -18,6 +24,9 @@ static const char *const schema[] = {
     "create function fleet.fill(r jsonb) returns table (head jsonb, body text)"
     " language plpgsql as $$begin return query select"
     " '{}'::jsonb, repeat('x', (r->>'bytes')::int); end$$",
+    "create function fleet.measure(r jsonb) returns table (head jsonb, body "
+    "text) language plpgsql as $$begin return query select"
+    " jsonb_build_object('bytes', octet_length(r->>'text')), null::text; end$$",
     "create function fleet.fails(r jsonb) returns table (head jsonb, body text)"
     " language plpgsql as $$begin"
     " raise 'two\nlines' using errcode = r->>'state'; end$$",
@@ -58,10 +67,25 @@ on_server(const char *verb, const char *options)
     must(store_exec(store, sql, TIMEOUT_MS, &err), &err);
 }
 
-/* 'url' with its path replaced by the scratch database. */
+static const struct store_kind *
+kind_of(const char *url)
+{
+    size_t i = 0;
+    while (i + 1 < ARRAY_COUNT(kinds) &&
+           strncmp(url, kinds[i].scheme, strlen(kinds[i].scheme)) != 0) {
+        i++;
+    }
+    return &kinds[i];
+}
+
+/* 'url' with the scratch database instead of its own. */
 static char *
 with_database(const char *url)
 {
+    const char *named = strstr(url, "database=");
+    if (!kind->session) {
+        return xasprintf("%.*sdatabase=%s", (int)(named - url), url, database);
+    }
     const char *path = strchr(strstr(url, "://") + 3, '/');
     int size = path ? (int)(path - url) : (int)strlen(url);
     return xasprintf("%.*s/%s", size, url, database);
@@ -74,6 +98,7 @@ scratch_create(const char *server)
     struct err err = {0};
     snprintf(database, sizeof(database), "alex_contract_%d", (int)getpid());
     server_url = xstrdup(server);
+    kind = kind_of(server);
     database_url = with_database(server);
     on_server("create", "");
     must(store_open(database_url, "contract", &store, &err), &err);
@@ -104,6 +129,7 @@ int
 store_world_open(void **state)
 {
     struct store_world *w = xcalloc(1, sizeof(*w));
+    w->kind = kind;
     w->store = store_connect(w);
     *state = w;
     return 0;
@@ -169,14 +195,18 @@ backend(struct store_world *w)
 int
 store_world_main(const struct CMUnitTest *tests, size_t count)
 {
-    const char *server = getenv("ALEX_TEST_POSTGRES");
+    const char *server = getenv("ALEX_TEST_STORE");
+    if (!server) {
+        server = getenv("ALEX_TEST_POSTGRES");
+    }
     if (!server) {
         printf("SKIP: ALEX_TEST_POSTGRES is not set; try: tools/servers "
                "start; eval \"$(tools/servers env)\"\n");
         return 77;
     }
     scratch_create(server);
-    int failed = _cmocka_run_group_tests("store", tests, count, NULL, NULL);
+    int failed =
+        _cmocka_run_group_tests(kind->scheme, tests, count, NULL, NULL);
     scratch_drop();
     return failed > 0;
 }

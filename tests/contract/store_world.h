@@ -7,7 +7,16 @@
 #include "base/err.h"
 #include "store/store.h"
 
+/* What stores differ in. */
+struct store_kind {
+    const char *scheme;
+    size_t request_max_bytes;
+    size_t reply_max_bytes;
+    bool session; /* A connection of ours, with our name, and killed by us. */
+};
+
 struct store_world {
+    const struct store_kind *kind;
     struct store *store;
     struct store_reply answer; /* Of the last query(). */
 };
@@ -34,6 +43,6 @@ const char *query(struct store_world *w, const char *sql);
 /* Process id of the connection's backend. */
 const char *backend(struct store_world *w);
 
-/* Runs the tests in a scratch database of ALEX_TEST_POSTGRES; 77 (skipped)
- * without one. */
+/* Runs the tests in a scratch database of ALEX_TEST_STORE, or of
+ * ALEX_TEST_POSTGRES; 77 (skipped) without either. */
 int store_world_main(const struct CMUnitTest *tests, size_t count);
