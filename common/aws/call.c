@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,21 +12,19 @@
 #include <unistd.h>
 
 #include "aws/credentials.h"
+#include "aws/endpoint.h"
 #include "aws/fetch.h"
 #include "aws/refusal.h"
 #include "aws/sigv4.h"
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/conf.h"
 
 #define CONFIG_ERROR 78
 #define REGION_SIZE 64
 #define HOST_SIZE 256
 /* Services accept five minutes (and more); less is no reason for a refusal. */
 #define SKEW_MIN_MS (4 * 60 * 1000)
-/* Why a call was refused: expired keys or a wrong clock, mended once each. */
-#define MENDS_MAX 2
 
 struct aws_client {
     struct http_client *http;
@@ -39,21 +38,7 @@ struct aws_client {
     int64_t skew_ms; /* To be added to our clock. */
 };
 
-/* --- where to --------------------------------------------------------------
- */
-
-static const char *
-endpoint_of(const char *service)
-{
-    char name[64] = "AWS_ENDPOINT_URL_";
-    size_t size = strlen(name);
-    for (const char *p = service; *p && size + 1 < sizeof(name); p++) {
-        name[size++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
-    }
-    name[size] = '\0';
-    const char *url = conf_env(name);
-    return url ? url : conf_env("AWS_ENDPOINT_URL");
-}
+/* --- where to ------------------------------------------------------------ */
 
 /* 'Host' as it is signed and sent: lower case, the default port left out. */
 static int
@@ -89,16 +74,7 @@ split_endpoint(struct aws_client *client, struct err *err)
 static int
 find_endpoint(struct aws_client *client, struct err *err)
 {
-    const char *known = endpoint_of(client->service);
-    client->endpoint =
-        known ? xstrdup(known)
-              : xasprintf("https://%s.%s.amazonaws.com%s", client->service,
-                          client->region,
-                          strncmp(client->region, "cn-", 3) == 0 ? ".cn" : "");
-    size_t size = strlen(client->endpoint);
-    while (size > 0 && client->endpoint[size - 1] == '/') {
-        client->endpoint[--size] = '\0';
-    }
+    client->endpoint = endpoint_of(client->service, client->region);
     return split_endpoint(client, err);
 }
 
@@ -169,8 +145,7 @@ aws_client_region(const struct aws_client *client)
     return client->region;
 }
 
-/* --- one try ---------------------------------------------------------------
- */
+/* --- one try ------------------------------------------------------------- */
 
 #define SIGNED_MAX 5
 
@@ -261,8 +236,17 @@ try(struct aws_client *client, const struct aws_request *request,
     return 0;
 }
 
-/* --- the whole -------------------------------------------------------------
- */
+/* --- the whole ----------------------------------------------------------- */
+
+/* A call with its repeats. */
+struct exchange {
+    struct aws_client *client;
+    const struct aws_request *request;
+    struct aws_reply *reply;
+    int64_t deadline_ms;
+    bool renewed;   /* The credentials. */
+    bool corrected; /* The clock. */
+};
 
 /* By how much our clock differs from the service's, if that is the trouble. */
 static bool
@@ -283,60 +267,77 @@ correct_clock(struct aws_client *client, const struct fetched *fetched)
     return true;
 }
 
-/* True when it may go well now. */
+/* True when it may go well now, for a reason that it is not yet tried for. */
 static bool
-mend(struct aws_client *client, const struct credentials *used,
-     const struct fetched *fetched, const char *code)
+mend(struct exchange *exchange, const struct credentials *used,
+     const struct fetched *fetched, struct err *err)
 {
-    struct err ignored;
-    if (refusal_is_expired(code)) {
-        return credentials_renew(used->access_key, &ignored) == 0;
+    const char *code = exchange->reply->code;
+    struct err why;
+    if (refusal_is_expired(code) && !exchange->renewed) {
+        exchange->renewed = true;
+        if (credentials_renew(used, exchange->deadline_ms, &why) == 0) {
+            return true;
+        }
+        snprintf(err->text, sizeof(err->text), "%s: %s",
+                 exchange->client->service, why.text);
+    } else if (refusal_is_clock(code) && !exchange->corrected) {
+        exchange->corrected = true;
+        return correct_clock(exchange->client, fetched);
     }
-    return refusal_is_clock(code) && correct_clock(client, fetched);
+    return false;
 }
 
-static int
-call_once(struct aws_client *client, const struct aws_request *request,
-          int64_t deadline_ms, bool *ret_again, struct aws_reply *ret,
-          struct err *err)
+/* True: once more. */
+static bool
+call_once(struct exchange *exchange, int *ret, struct err *err)
 {
     _cleanup(credentials_free) struct credentials credentials = {0};
     _cleanup(fetched_free) struct fetched fetched = {0};
-    bool may_mend = *ret_again;
-    int64_t left_ms = deadline_ms - clock_boot_ms();
-    *ret_again = false;
-    if (credentials_get(&credentials, err) ||
-        try(client, request, &credentials, left_ms > 1 ? left_ms : 1, &fetched,
-            err)) {
-        return -1;
+    struct aws_client *client = exchange->client;
+    struct aws_reply *reply = exchange->reply;
+    *ret = -1;
+    if (credentials_get(exchange->deadline_ms, &credentials, err)) {
+        err_wrap(err, "%s", client->service);
+        return false;
     }
-    aws_reply_free(ret);
-    ret->status = fetched.status;
-    if (fetched.status < 200 || fetched.status > 299) {
-        refusal_read(&fetched, ret);
-        *ret_again =
-            may_mend && mend(client, &credentials, &fetched, ret->code);
-        refusal_fail(client->service, client->host, &fetched, ret, err);
+    int64_t left_ms = exchange->deadline_ms - clock_boot_ms();
+    if (try(client, exchange->request, &credentials, left_ms > 1 ? left_ms : 1,
+            &fetched, err)) {
+        return false;
     }
+    aws_reply_free(reply);
     buf_puts(&fetched.body, "");
-    ret->body = fetched.body;
+    reply->status = fetched.status;
+    bool again = false;
+    if (fetched.status >= 200 && fetched.status <= 299) {
+        *ret = 0;
+    } else {
+        refusal_read(&fetched, reply);
+        refusal_fail(client->service, client->host, &fetched, reply, err);
+        again = mend(exchange, &credentials, &fetched, err);
+    }
+    reply->body = fetched.body;
     fetched.body = (struct buf){0};
-    return ret->status < 200 || ret->status > 299 ? -1 : 0;
+    return again;
 }
 
 int
 aws_client_call(struct aws_client *client, const struct aws_request *request,
                 struct aws_reply *ret, struct err *err)
 {
-    int64_t deadline_ms = clock_boot_ms() + request->timeout_ms;
+    struct exchange exchange = {
+        .client = client,
+        .request = request,
+        .reply = ret,
+        .deadline_ms = clock_boot_ms() + request->timeout_ms,
+    };
+    int result;
     *ret = (struct aws_reply){0};
-    for (int mends = 0;; mends++) {
-        bool again = mends < MENDS_MAX;
-        int result = call_once(client, request, deadline_ms, &again, ret, err);
-        if (result == 0 || !again) {
-            return result;
-        }
+    while (call_once(&exchange, &result, err)) {
+        /* Bounded: each mend happens once. */
     }
+    return result;
 }
 
 void

@@ -16,7 +16,8 @@
  * These variables are a convention that all of Amazon's tools share, so they
  * are read here and not from a table of ours.  What expires is renewed ahead of
  * time: from 15 minutes before by whoever comes first, from 10 minutes before
- * by everybody.  Any thread may call. */
+ * by everybody; an instance's are used beyond their end if its metadata service
+ * fails.  Any thread may call. */
 #pragma once
 
 #include <stdbool.h>
@@ -30,16 +31,20 @@ struct credentials {
     char *secret_key;
     char *token;             /* NULL: a key of its own, not of a session. */
     int64_t expires_wall_ms; /* 0: never. */
+    char *source;            /* For people: "environment", a file's name. */
 };
 
-/* Those of the moment.  With 'renew' the service has called them expired: new
- * ones are got first, unless 'access_key' is not in use any more.
+/* Those of the moment; a load gives up by 'deadline_ms' (clock_boot_ms()).
  * Owner: the caller frees '*ret' with credentials_free().
- * Errors: ERR_FATAL (78): no source has any, or one is misconfigured; the text
- *   names the source, the file and the line.  ERR_RETRY: a source does not
- *   answer. */
-int credentials_get(struct credentials *ret, struct err *err);
-int credentials_renew(const char *access_key, struct err *err);
+ * Errors: ERR_FATAL (78): no source has any, and the text says which were
+ *   tried; or one is misconfigured: the text names source, file and line, and
+ *   never what stands there.  ERR_RETRY: a source does not answer. */
+int credentials_get(int64_t deadline_ms, struct credentials *ret,
+                    struct err *err);
+/* A service calls 'refused' expired: others are got, unless they already were.
+ * Errors: as above; ERR_RETRY also if the source still has the same. */
+int credentials_renew(const struct credentials *refused, int64_t deadline_ms,
+                      struct err *err);
 void credentials_free(struct credentials *credentials); /* For _cleanup. */
 /* AWS_REGION, AWS_DEFAULT_REGION or the profile's; false if none says. */
 bool credentials_region(char *ret, size_t size);

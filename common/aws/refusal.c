@@ -10,6 +10,7 @@
 #define CONFIG_ERROR 78
 #define THROTTLED_MS 1000
 #define EXPIRED_MS 30000
+#define AFTER_MAX_MS ((int64_t)3600 * 1000)
 
 /* "com.amazonaws.sqs#QueueDoesNotExist", "Name:http://..." and the like. */
 static void
@@ -18,6 +19,16 @@ take_code(const char *text, char ret[96])
     const char *hash = strchr(text, '#');
     const char *name = hash ? hash + 1 : text;
     snprintf(ret, 96, "%.*s", (int)strcspn(name, ":; \r\n"), name);
+}
+
+/* For people: one line. */
+static void
+take_message(const char *text, struct aws_reply *reply)
+{
+    snprintf(reply->message, sizeof(reply->message), "%s", text);
+    for (char *p = reply->message; *p; p++) {
+        *p = (unsigned char)*p < ' ' || *p == 0x7f ? ' ' : *p;
+    }
 }
 
 static void
@@ -49,7 +60,7 @@ read_json_error(const char *body, size_t size, struct aws_reply *reply)
         return;
     }
     take_code(code, reply->code);
-    snprintf(reply->message, sizeof(reply->message), "%s", message);
+    take_message(message, reply);
 }
 
 /* What the service says is wrong: JSON, the XML of the older protocol (also in
@@ -62,9 +73,11 @@ refusal_read(const struct fetched *fetched, struct aws_reply *reply)
     read_json_error(body, fetched->body.size, reply);
     if (!reply->code[0] && strstr(body, "<Code>")) {
         char code[96] = "";
+        char message[sizeof(reply->message)] = "";
         take_element(body, "<Code>", code, sizeof(code));
         take_code(code, reply->code);
-        take_element(body, "<Message>", reply->message, sizeof(reply->message));
+        take_element(body, "<Message>", message, sizeof(message));
+        take_message(message, reply);
     }
     fetched_header(fetched, "x-amzn-errortype", header, sizeof(header));
     if (header[0]) {
@@ -166,10 +179,11 @@ refusal_fail(const char *service, const char *host,
             expired ? "; renew the credentials" : "");
     fetched_header(fetched, "x-amz-retry-after", after, sizeof(after));
     int64_t after_ms = strtoll(after, NULL, 10);
-    err->after_ms = after_ms > 0                  ? after_ms
-                    : fetched->retry_after_ms > 0 ? fetched->retry_after_ms
-                    : throttled                   ? THROTTLED_MS
-                    : expired                     ? EXPIRED_MS
-                                                  : 0;
+    after_ms = after_ms > 0                  ? after_ms
+               : fetched->retry_after_ms > 0 ? fetched->retry_after_ms
+               : throttled                   ? THROTTLED_MS
+               : expired                     ? EXPIRED_MS
+                                             : 0;
+    err->after_ms = after_ms < AFTER_MAX_MS ? after_ms : AFTER_MAX_MS;
     return -1;
 }

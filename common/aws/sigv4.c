@@ -50,8 +50,7 @@ sigv4_time(int64_t wall_ms, char ret[SIGV4_TIME_SIZE])
     strftime(ret, SIGV4_TIME_SIZE, "%Y%m%dT%H%M%SZ", &tm);
 }
 
-/* --- path ------------------------------------------------------------------
- */
+/* --- path ---------------------------------------------------------------- */
 
 static void
 add_encoded(struct buf *out, const char *bytes, size_t size, bool path)
@@ -98,6 +97,12 @@ normalise(const char *path, struct buf *out)
     }
 }
 
+void
+sigv4_encode(struct buf *out, const char *bytes, size_t size)
+{
+    add_encoded(out, bytes, size, false);
+}
+
 static void
 add_path(struct buf *out, const char *path)
 {
@@ -106,8 +111,7 @@ add_path(struct buf *out, const char *path)
     add_encoded(out, plain.data, plain.size, true);
 }
 
-/* --- query -----------------------------------------------------------------
- */
+/* --- query --------------------------------------------------------------- */
 
 struct pair {
     const char *name;
@@ -167,8 +171,7 @@ add_query(struct buf *out, const char *query)
     }
 }
 
-/* --- headers ---------------------------------------------------------------
- */
+/* --- headers ------------------------------------------------------------- */
 
 /* Sorts by name; equal names keep their order, as qsort() need not. */
 static void
@@ -245,8 +248,7 @@ add_names(struct buf *out, const struct sigv4_header *const *sorted,
     }
 }
 
-/* --- the whole -------------------------------------------------------------
- */
+/* --- the whole ----------------------------------------------------------- */
 
 static void
 canonical(const struct sigv4_request *request,

@@ -52,3 +52,6 @@ void sigv4_signature(const struct sigv4_request *request,
                      char ret[SIGV4_SIGNATURE_SIZE]);
 /* What is hashed, for tests and for people who must find a difference. */
 void sigv4_canonical(const struct sigv4_request *request, struct buf *out);
+/* Percent-encodes all but letters, digits and "-._~": for a segment of a path,
+ * a part of a query or of a form. */
+void sigv4_encode(struct buf *out, const char *bytes, size_t size);
