@@ -304,7 +304,9 @@ add_topic(struct client *client, struct kafka_producer *producer,
     _cleanup(cleanup_free) struct kafka_offsets *offsets = NULL;
     size_t count;
     kafka_topic(name, later ? KAFKA_LATER : "", topic);
-    if (kafka_topics_offsets(producer, topic, name, &offsets, &count, err)) {
+    if (kafka_topics_offsets(producer, topic, &offsets, &count, err) ||
+        kafka_topics_committed(&client->address, call_ms(client), topic, name,
+                               offsets, count, err)) {
         return -1;
     }
     for (size_t i = 0; i < count; i++) {

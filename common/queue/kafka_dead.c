@@ -138,8 +138,7 @@ scan_open(struct scan *scan, const struct kafka_address *address,
     size_t count;
     scan->producer = producer;
     kafka_topic(name, KAFKA_DEAD, scan->topic);
-    if (kafka_topics_offsets(producer, scan->topic, NULL, &offsets, &count,
-                             err)) {
+    if (kafka_topics_offsets(producer, scan->topic, &offsets, &count, err)) {
         return -1;
     }
     if (count == 0 || offsets[0].low == offsets[0].high) {

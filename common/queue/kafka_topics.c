@@ -326,55 +326,10 @@ ask_ends(struct kafka_producer *producer, rd_kafka_topic_partition_list_t *list,
                 : 0;
 }
 
-struct committed {
-    const char *group;
-    const rd_kafka_topic_partition_list_t *list;
-};
-
-static void
-begin_committed(rd_kafka_t *rk, const void *what,
-                const rd_kafka_AdminOptions_t *options,
-                rd_kafka_queue_t *results)
-{
-    const struct committed *committed = what;
-    rd_kafka_ListConsumerGroupOffsets_t *list =
-        rd_kafka_ListConsumerGroupOffsets_new(committed->group,
-                                              committed->list);
-    rd_kafka_ListConsumerGroupOffsets(rk, &list, 1, options, results);
-    rd_kafka_ListConsumerGroupOffsets_destroy(list);
-}
-
-static int
-ask_committed(struct kafka_producer *producer, const char *group,
-              const rd_kafka_topic_partition_list_t *list,
-              struct kafka_offsets *offsets, struct err *err)
-{
-    const struct committed committed = {group, list};
-    _cleanup(free_event) rd_kafka_event_t *event = NULL;
-    if (order(producer, begin_committed, &committed, &event, err)) {
-        return -1;
-    }
-    size_t count;
-    const rd_kafka_group_result_t **groups =
-        rd_kafka_ListConsumerGroupOffsets_result_groups(
-            rd_kafka_event_ListConsumerGroupOffsets_result(event), &count);
-    const rd_kafka_topic_partition_list_t *found =
-        count == 1 ? rd_kafka_group_result_partitions(groups[0]) : NULL;
-    for (int i = 0; found && i < found->cnt; i++) {
-        const rd_kafka_topic_partition_t *p = &found->elems[i];
-        bool known = p->partition >= 0 && p->partition < list->cnt &&
-                     p->offset > offsets[p->partition].low;
-        if (known) {
-            offsets[p->partition].committed = p->offset;
-        }
-    }
-    return 0;
-}
-
 int
 kafka_topics_offsets(struct kafka_producer *producer, const char *topic,
-                     const char *group, struct kafka_offsets **ret,
-                     size_t *ret_count, struct err *err)
+                     struct kafka_offsets **ret, size_t *ret_count,
+                     struct err *err)
 {
     int count;
     if (count_partitions(producer, topic, &count, err)) {
@@ -405,11 +360,67 @@ kafka_topics_offsets(struct kafka_producer *producer, const char *topic,
     for (int i = 0; i < count; i++) {
         offsets[list->elems[i].partition].high = list->elems[i].offset;
     }
-    if (group && ask_committed(producer, group, list, offsets, err)) {
-        return -1;
-    }
     *ret = STEAL(offsets);
     *ret_count = (size_t)count;
+    return 0;
+}
+
+static void
+free_consumer(rd_kafka_t **rk)
+{
+    if (*rk) {
+        rd_kafka_destroy(*rk);
+    }
+}
+
+/* A consumer asks, because the library's order for it (ListConsumerGroupOffsets
+ * of 2.0) crashes the process while the group's coordinator is loading. */
+static int
+ask_committed(const struct kafka_address *address, const char *group,
+              int64_t until_ms, rd_kafka_topic_partition_list_t *list,
+              struct err *err)
+{
+    struct kafka_health health = KAFKA_HEALTH;
+    _cleanup(free_consumer) rd_kafka_t *rk = NULL;
+    const struct kafka_setting settings[] = {{"group.id", group}};
+    if (kafka_handle_new(RD_KAFKA_CONSUMER, address, settings,
+                         ARRAY_COUNT(settings), NULL, &health, &rk, err)) {
+        return -1;
+    }
+    rd_kafka_resp_err_t code;
+    do {
+        int64_t left_ms = until_ms - clock_boot_ms();
+        code = rd_kafka_committed(rk, list, left_ms > 0 ? (int)left_ms : 0);
+    } while (code && clock_boot_ms() < until_ms && usleep(ASK_AGAIN_US) == 0);
+    return code ? kafka_fail(&health, code, "asking for what is done", err) : 0;
+}
+
+int
+kafka_topics_committed(const struct kafka_address *address, int64_t call_ms,
+                       const char *topic, const char *group,
+                       struct kafka_offsets *offsets, size_t count,
+                       struct err *err)
+{
+    _cleanup(free_list) rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++) {
+        if (offsets[i].low < offsets[i].high) {
+            rd_kafka_topic_partition_list_add(list, topic,
+                                              offsets[i].partition);
+        }
+    }
+    if (list->cnt == 0) {
+        return 0;
+    }
+    if (ask_committed(address, group, clock_boot_ms() + call_ms, list, err)) {
+        return -1;
+    }
+    for (int i = 0; i < list->cnt; i++) {
+        struct kafka_offsets *of = &offsets[list->elems[i].partition];
+        if (list->elems[i].offset > of->low) {
+            of->committed = list->elems[i].offset;
+        }
+    }
     return 0;
 }
 

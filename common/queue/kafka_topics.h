@@ -9,7 +9,8 @@ struct kafka_offsets { /* Of one partition. */
     int32_t partition;
     int64_t low;       /* First that is still there. */
     int64_t high;      /* After the last. */
-    int64_t committed; /* By the queue's consumers; 'low' if they never did. */
+    int64_t committed; /* By the queue's consumers; 'low' if they never did, or
+                          nobody asked. */
 };
 
 /* Makes those that are not there; '*ret_made' says if the queue's own was not.
@@ -28,8 +29,13 @@ int kafka_topics_ensure(struct kafka_producer *producer, const char *name,
 /* Of all partitions of 'topic': none when there is no such topic.
  * Owner: the caller frees '*ret'. */
 int kafka_topics_offsets(struct kafka_producer *producer, const char *topic,
-                         const char *group, struct kafka_offsets **ret,
-                         size_t *ret_count, struct err *err);
+                         struct kafka_offsets **ret, size_t *ret_count,
+                         struct err *err);
+/* Fills in 'committed' of those partitions that have records. */
+int kafka_topics_committed(const struct kafka_address *address, int64_t call_ms,
+                           const char *topic, const char *group,
+                           struct kafka_offsets *offsets, size_t count,
+                           struct err *err);
 
 /* Deletes the records of partition 0 before 'offset'; best effort. */
 void kafka_topics_trim(struct kafka_producer *producer, const char *topic,
