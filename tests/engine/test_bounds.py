@@ -20,7 +20,7 @@ class Sizes(engine.EngineTest):
                 "what": "input", "from": start})
             sizes = [len(body.encode()) for _, body in rows[1:]]
             self.assertLessEqual(max(sizes), 48 * KB)
-            self.assertLessEqual(sum(sizes), 768 * KB)
+            self.assertLessEqual(sum(sizes), 480 * KB)
             pages += [body for _, body in rows[1:]]
             self.assertEqual(rows[0][0]["verdict"], "ok")
             start = rows[0][0]["next"]

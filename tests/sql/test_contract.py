@@ -168,7 +168,7 @@ def test_inputs_over_256_kb_together_are_left_to_read_in_pages(f):
         equal(len(text.encode()), run.head["input_bytes"])
         equal(json.loads(text)["job"]["id"], run.job)
         assert run.body in (None, text)
-        assert row_bytes <= 48 * KB and call_bytes <= 768 * KB
+        assert row_bytes <= 48 * KB and call_bytes <= 480 * KB
         equal([h["from"] for h, _ in pages],
               [sum(len(b) for _, b in pages[:i]) for i in range(len(pages))])
         equal({h["total_chars"] for h, _ in pages}, {len(text)})
@@ -205,7 +205,7 @@ def test_checkpoints_that_do_not_fit_the_claim_are_read_in_pages(f):
         equal(head["from"], len(found.get(head["ordinal"], "")))
         found[head["ordinal"]] = found.get(head["ordinal"], "") + body
     equal(found, answers)
-    assert row_bytes <= 48 * KB and call_bytes <= 768 * KB
+    assert row_bytes <= 48 * KB and call_bytes <= 480 * KB
 
 
 def test_reply_of_a_call_that_changes_state_stays_under_a_megabyte(f):
