@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -9,6 +10,7 @@
 #define COMMIT_EVERY_MS 100
 #define LEAVE_MAX_MS 3000
 #define PROBE_MS 300
+#define DESTROY_MAX_S 2
 
 static bool
 is_later(const char *topic)
@@ -354,6 +356,32 @@ close_consumer(struct kafka_group *group)
     rd_kafka_queue_destroy(events);
 }
 
+static void *
+destroy(void *rk)
+{
+    rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return NULL;
+}
+
+/* librdkafka (2.0.2 at least) never comes back from destroying a consumer whose
+ * topic was deleted.  Better to lose that handle, which does nothing any more,
+ * than the process. */
+static void
+destroy_bounded(rd_kafka_t *rk)
+{
+    pthread_t thread;
+    struct timespec until;
+    if (pthread_create(&thread, NULL, destroy, rk)) {
+        destroy(rk);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += DESTROY_MAX_S;
+    if (pthread_timedjoin_np(thread, NULL, &until)) {
+        pthread_detach(thread);
+    }
+}
+
 void
 kafka_group_leave(struct kafka_group *group)
 {
@@ -364,8 +392,7 @@ kafka_group_leave(struct kafka_group *group)
         commit_now(group);
         close_consumer(group);
     }
-    rd_kafka_destroy_flags(STEAL(group->rk),
-                           RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    destroy_bounded(STEAL(group->rk));
     pthread_mutex_lock(group->lock);
     kafka_holds_free(group->holds);
     pthread_mutex_unlock(group->lock);

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "contract/hole.h"
 
-#define PATIENCE_MS 30000
+#define PATIENCE_MS 60000
 
 static struct queue_message
 receive(struct world *w, struct queue *queue)
