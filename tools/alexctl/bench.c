@@ -21,7 +21,7 @@ struct options {
 
 static const struct args_option options[] = {
     {ARGS_TEXT, "only", "PART", FIELD(only), 0, 0, NULL,
-     "noop, noop10, fan, latency, suspended, process, sql or queue"},
+     "noop, noop10, wide, open, fan, latency, suspended, process, sql, queue"},
     {ARGS_INT, "percent", "N", FIELD(percent), 1, 1000, "100",
      "of the usual amounts of jobs"},
     {ARGS_FLAG, "json", NULL, FIELD(json), 0, 0, NULL, "print one JSON object"},
@@ -37,6 +37,8 @@ static const struct part {
     {"queue", "the broker alone", bench_queue},
     {"noop", "no-op tasks in full batches", bench_noop},
     {"noop10", "no-op tasks in batches of 10", bench_noop_10},
+    {"wide", "one job of 1,000 tasks", bench_wide},
+    {"open", "jobs at a steady rate", bench_open},
     {"suspended", "tasks suspended on asks", bench_suspended},
     {"process", "memory and start", bench_process},
     {"fan", "fan-out of 8", bench_fan},
@@ -62,6 +64,20 @@ static const struct row {
                        8000, BENCH_SQL_10, false},
     [BENCH_FAN] = {"fan_8_jobs_per_s", "fan-out of 8, submit included",
                    "jobs/s", 1500, BENCH_FAN, false},
+    [BENCH_WIDE] = {"wide_tasks_per_s", "one job of 1,000 tasks", "/s", 0,
+                    BENCH_SQL_50, false},
+    [BENCH_OPEN_10_P50] = {"open_10_p50_ms", "open loop at 10 %, p50", "ms", 0,
+                           BENCH_OPEN_10_P50, true},
+    [BENCH_OPEN_10_P99] = {"open_10_p99_ms", "open loop at 10 %, p99", "ms", 0,
+                           BENCH_OPEN_10_P99, true},
+    [BENCH_OPEN_50_P50] = {"open_50_p50_ms", "open loop at 50 %, p50", "ms", 0,
+                           BENCH_OPEN_50_P50, true},
+    [BENCH_OPEN_50_P99] = {"open_50_p99_ms", "open loop at 50 %, p99", "ms", 0,
+                           BENCH_OPEN_50_P99, true},
+    [BENCH_OPEN_80_P50] = {"open_80_p50_ms", "open loop at 80 %, p50", "ms", 0,
+                           BENCH_OPEN_80_P50, true},
+    [BENCH_OPEN_80_P99] = {"open_80_p99_ms", "open loop at 80 %, p99", "ms", 0,
+                           BENCH_OPEN_80_P99, true},
     [BENCH_P50] = {"analysis_p50_ms", "submit to completed, p50", "ms", 15,
                    BENCH_P50, true},
     [BENCH_P95] = {"analysis_p95_ms", "submit to completed, p95", "ms", 0,
@@ -186,8 +202,8 @@ check_only(const char *only, struct err *err)
         }
     }
     return err_set(err, ERR_REJECT, CTL_EXIT_USAGE,
-                   "--only takes noop, noop10, fan, latency, suspended, "
-                   "process, sql or queue, not '%.40s'",
+                   "--only takes noop, noop10, wide, open, fan, latency, "
+                   "suspended, process, sql or queue, not '%.40s'",
                    only);
 }
 

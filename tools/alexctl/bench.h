@@ -2,6 +2,7 @@
  *
  *     bench.c          the list of measurements, the table
  *     bench_load.c     tasks a second, jobs a second, latency, suspension
+ *     bench_open.c     latency at a part of what the fleet can do
  *     bench_process.c  memory and start
  *     bench_ceiling.c  what database and broker reach without workers
  *     bench_fleet.c    worker processes, started and stopped
@@ -17,6 +18,10 @@
 
 #define BENCH_USER_SIZE 32
 #define BENCH_NODE "root" /* Of the bench agent's jobs. */
+/* As the measurements start the bench worker, unless they say otherwise. */
+#define BENCH_HANDLERS 8
+#define BENCH_IN_FLIGHT 1000
+#define BENCH_PATIENCE_MS 300000
 
 struct bench {
     struct ctl *ctl;
@@ -42,6 +47,9 @@ int bench_worker_start(struct bench *bench, const char *agent, int concurrency,
                        struct err *err);
 /* SIGTERM, and SIGKILL after ten seconds; for _cleanup. */
 void bench_worker_stop(struct bench_worker *worker);
+/* A bench worker that has shown that it works. */
+int bench_worker_start_warm(struct bench *bench, struct bench_worker *worker,
+                            struct err *err);
 /* Returns -1 with an error when it has ended by itself. */
 int bench_worker_check(const struct bench_worker *worker, struct err *err);
 
@@ -78,6 +86,13 @@ enum bench_id {
     BENCH_NOOP_10,
     BENCH_BATCH_10,
     BENCH_FAN,
+    BENCH_WIDE,
+    BENCH_OPEN_10_P50,
+    BENCH_OPEN_10_P99,
+    BENCH_OPEN_50_P50,
+    BENCH_OPEN_50_P99,
+    BENCH_OPEN_80_P50,
+    BENCH_OPEN_80_P99,
     BENCH_P50,
     BENCH_P95,
     BENCH_P99,
@@ -106,6 +121,8 @@ int bench_noop(struct bench *bench, struct bench_results *ret, struct err *err);
 int bench_noop_10(struct bench *bench, struct bench_results *ret,
                   struct err *err);
 int bench_fan(struct bench *bench, struct bench_results *ret, struct err *err);
+int bench_wide(struct bench *bench, struct bench_results *ret, struct err *err);
+int bench_open(struct bench *bench, struct bench_results *ret, struct err *err);
 int bench_latency(struct bench *bench, struct bench_results *ret,
                   struct err *err);
 int bench_suspended(struct bench *bench, struct bench_results *ret,

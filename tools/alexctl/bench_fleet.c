@@ -151,3 +151,15 @@ bench_worker_check(const struct bench_worker *worker, struct err *err)
                    "alex-%s ended by itself with %d (its reason is above)",
                    worker->agent, info.si_status);
 }
+
+int
+bench_worker_start_warm(struct bench *bench, struct bench_worker *worker,
+                        struct err *err)
+{
+    return bench_worker_start(bench, "bench", BENCH_HANDLERS, BENCH_IN_FLIGHT,
+                              worker, err) < 0 ||
+                   bench_submit(bench, NULL, BENCH_HANDLERS, false, err) < 0 ||
+                   bench_await(bench, worker, BENCH_PATIENCE_MS, err) < 0
+               ? -1
+               : 0;
+}

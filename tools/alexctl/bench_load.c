@@ -7,16 +7,16 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 
-#define HANDLERS 8
-#define IN_FLIGHT 1000
 #define FEW_IN_FLIGHT 20 /* Makes claims of about ten. */
 #define NOOPS 30000
 #define FANS 4000
 #define FAN_PARAMS "{\"op\":\"fan\",\"width\":8}"
+/* As many as a plan may have: with the join 1,000. */
+#define WIDE_PARAMS "{\"op\":\"fan\",\"width\":999,\"join\":true}"
+#define WIDES 10
 #define LATENCIES 200
 #define SUSPENDED 500
 #define ASK_PARAMS "{\"op\":\"ask\",\"delay_ms\":3000}"
-#define PATIENCE_MS 300000
 
 static const char *const bench_agent[] = {"bench"};
 
@@ -29,9 +29,9 @@ burn_down(struct bench *bench, int in_flight, double *ret_rate,
     _cleanup(bench_worker_stop) struct bench_worker worker = {0};
     int64_t count = bench_scale(bench, NOOPS, 200);
     if (bench_submit(bench, NULL, count, false, err) < 0 ||
-        bench_worker_start(bench, "bench", HANDLERS, in_flight, &worker, err) <
-            0 ||
-        bench_await(bench, &worker, PATIENCE_MS, err) < 0 ||
+        bench_worker_start(bench, "bench", BENCH_HANDLERS, in_flight, &worker,
+                           err) < 0 ||
+        bench_await(bench, &worker, BENCH_PATIENCE_MS, err) < 0 ||
         bench_query(bench,
                     "select (count(*) / extract(epoch from max(since) - "
                     "min(claimed_at)))::text from fleet.tasks "
@@ -51,7 +51,7 @@ bench_noop(struct bench *bench, struct bench_results *ret, struct err *err)
 {
     double rate = 0;
     double batch = 0;
-    if (burn_down(bench, IN_FLIGHT, &rate, &batch, err) < 0) {
+    if (burn_down(bench, BENCH_IN_FLIGHT, &rate, &batch, err) < 0) {
         return -1;
     }
     bench_record(ret, BENCH_NOOP, rate);
@@ -72,18 +72,6 @@ bench_noop_10(struct bench *bench, struct bench_results *ret, struct err *err)
     return 0;
 }
 
-/* A worker that has shown that it works. */
-static int
-start_warm(struct bench *bench, struct bench_worker *worker, struct err *err)
-{
-    return bench_worker_start(bench, "bench", HANDLERS, IN_FLIGHT, worker,
-                              err) < 0 ||
-                   bench_submit(bench, NULL, HANDLERS, false, err) < 0 ||
-                   bench_await(bench, worker, PATIENCE_MS, err) < 0
-               ? -1
-               : 0;
-}
-
 /* The clock runs from before the first submit to the last job's end. */
 int
 bench_fan(struct bench *bench, struct bench_results *ret, struct err *err)
@@ -92,10 +80,10 @@ bench_fan(struct bench *bench, struct bench_results *ret, struct err *err)
     int64_t count = bench_scale(bench, FANS, 20);
     double from = 0;
     double to = 0;
-    if (start_warm(bench, &worker, err) < 0 ||
+    if (bench_worker_start_warm(bench, &worker, err) < 0 ||
         bench_now(bench, &from, err) < 0 ||
         bench_submit(bench, FAN_PARAMS, count, true, err) < 0 ||
-        bench_await(bench, &worker, PATIENCE_MS, err) < 0 ||
+        bench_await(bench, &worker, BENCH_PATIENCE_MS, err) < 0 ||
         bench_query(bench,
                     "select extract(epoch from max(ended_at))::text "
                     "from fleet.runs where job_id in %s",
@@ -104,6 +92,31 @@ bench_fan(struct bench *bench, struct bench_results *ret, struct err *err)
     }
     bench_record(ret, BENCH_FAN, (double)count / (to - from));
     ctl_say("  waiting for the insurance doorbells (30 s)");
+    return bench_await_silence(bench, bench_agent, 1, err);
+}
+
+/* Tasks of one job at a time: they all wait for its row. */
+int
+bench_wide(struct bench *bench, struct bench_results *ret, struct err *err)
+{
+    _cleanup(bench_worker_stop) struct bench_worker worker = {0};
+    double rates[WIDES];
+    if (bench_worker_start_warm(bench, &worker, err) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < WIDES; i++) {
+        if (bench_forget_jobs(bench, err) < 0 ||
+            bench_submit(bench, WIDE_PARAMS, 1, false, err) < 0 ||
+            bench_await(bench, &worker, BENCH_PATIENCE_MS, err) < 0 ||
+            bench_query(bench,
+                        "select (count(*) / extract(epoch from max(since) - "
+                        "min(claimed_at)))::text from fleet.tasks "
+                        "where job_id in %s",
+                        &rates[i], err) < 0) {
+            return -1;
+        }
+    }
+    bench_record(ret, BENCH_WIDE, bench_percentile(rates, WIDES, 50));
     return bench_await_silence(bench, bench_agent, 1, err);
 }
 
@@ -144,7 +157,7 @@ time_analysis(struct bench *bench, double *ret_ms, struct err *err)
     double from = 0;
     double to = 0;
     if (bench_now(bench, &from, err) < 0 || submit_analysis(bench, err) < 0 ||
-        bench_await(bench, NULL, PATIENCE_MS, err) < 0 ||
+        bench_await(bench, NULL, BENCH_PATIENCE_MS, err) < 0 ||
         bench_query(bench,
                     "select extract(epoch from max(ended_at))::text "
                     "from fleet.runs where job_id in %s",
@@ -162,7 +175,7 @@ bench_latency(struct bench *bench, struct bench_results *ret, struct err *err)
     size_t count = (size_t)bench_scale(bench, LATENCIES, 20);
     _cleanup(cleanup_free) double *times_ms = xcalloc(count, sizeof(double));
     for (size_t i = 0; i < ARRAY_COUNT(agents); i++) {
-        if (bench_worker_start(bench, agents[i], 2, IN_FLIGHT,
+        if (bench_worker_start(bench, agents[i], 2, BENCH_IN_FLIGHT,
                                &fleet.workers[i], err) < 0) {
             return -1;
         }
@@ -192,9 +205,9 @@ bench_suspended(struct bench *bench, struct bench_results *ret, struct err *err)
     _cleanup(bench_worker_stop) struct bench_worker worker = {0};
     double at_once = 0;
     if (bench_submit(bench, ASK_PARAMS, SUSPENDED, false, err) < 0 ||
-        bench_worker_start(bench, "bench", HANDLERS, IN_FLIGHT, &worker, err) <
-            0 ||
-        bench_await(bench, &worker, PATIENCE_MS, err) < 0 ||
+        bench_worker_start(bench, "bench", BENCH_HANDLERS, BENCH_IN_FLIGHT,
+                           &worker, err) < 0 ||
+        bench_await(bench, &worker, BENCH_PATIENCE_MS, err) < 0 ||
         bench_query(bench,
                     "with t as (select claimed_at, since from fleet.tasks "
                     "where state = 'succeeded' and job_id in %s) "
