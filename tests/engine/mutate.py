@@ -28,6 +28,27 @@ TEST_S = 60
 Mutation = collections.namedtuple("Mutation", "rule file old new test")
 
 MUTATIONS = [Mutation(*row) for row in (
+    ("a replay looks at the fence it was told", "replay",
+     "when t.fence <> (request -> 'fences' ->> f.at)::bigint then 'moved'",
+     "when false then 'moved'",
+     "mend.Replaying.test_death_that_was_replayed_since_it_was_listed_stays"),
+    ("a replay locks the run first", "replay",
+     "        order by job_id for no key update;\n    now", "    ;\n    now",
+     "mend.Replaying.test_replay_that_waited_for_another_does_nothing"),
+    ("a repeated batch gets its bells", "replay",
+     "where p.task_id = t.id and p.batch = batch_id", "where false",
+     "mend.Replaying.test_repeated_replay_gets_the_same_bells"),
+    ("a lost input is no input", "dead",
+     "where s.task_id = n.id))", "where s.task_id = n.id) and false)",
+     "mend.Replaying.test_lost_input_is_seen_before_a_worker_fails_of_it"),
+    ("who needs a lost result waits for it", "fsck",
+     "t.state in ('blocked', 'ready')", "t.state = 'blocked'",
+     "mend.Mending.test_task_without_its_result_runs_again_"
+     "before_who_needs_it"),
+    ("a planner does not plan twice", "fsck",
+     "where c.job_id = t.job_id and c.parent = t.id));",
+     "where false));",
+     "mend.Mending.test_planner_without_its_result_is_left_and_says_so"),
     ("settle locks the run first", "settle",
      "order by job_id for no key update) r;", "order by job_id) r;",
      "together.Together.test_settle_that_waited_for_a_cancel_"

@@ -102,17 +102,38 @@ print_violation(const struct store_reply *reply, size_t row, struct err *err)
     const char *job = NULL;
     const char *task = NULL;
     const char *detail = NULL;
+    const char *advice = NULL;
     if (ctl_head(reply, row, &head, err) < 0 ||
         json_string_required(head, "rule", 100, &rule, err) < 0 ||
+        json_string(head, "advice", 1000, "", &advice, err) < 0 ||
         json_string(head, "job", UUID_SIZE, "-", &job, err) < 0 ||
         json_string(head, "task", UUID_SIZE, "-", &task, err) < 0 ||
         json_string(head, "detail", 8000, "", &detail, err) < 0) {
         return -1;
     }
-    buf_printf(&line, "%s: job %s, task %s: %s%s", rule, job, task, detail,
-               json_flag(head, "repaired", false) ? " (repaired)" : "");
+    buf_printf(&line, "%s: job %s, task %s: %s (%s)", rule, job, task, detail,
+               json_flag(head, "repaired", false) ? "repaired" : advice);
     term_print_line(stdout, line.data);
     return 0;
+}
+
+/* Rings for what can run in jobs that were mended. */
+static int
+ring_mended(struct ctl *ctl, struct json_object *head, struct err *err)
+{
+    struct json_object *bells = NULL;
+    if (json_member(head, "ring", json_type_array, &bells, err) < 0) {
+        return -1;
+    }
+    if (bells == NULL || json_object_array_length(bells) == 0) {
+        return 0;
+    }
+    if (ctl->queue_url[0] == '\0') {
+        ctl_say("ALEX_QUEUE_URL is not set: the next 'alexctl reap' rings for "
+                "what was mended");
+        return 0;
+    }
+    return ctl_ring_json(ctl, bells, NULL, err);
 }
 
 static int
@@ -143,13 +164,20 @@ fsck(struct ctl *ctl, const void *given, struct err *err)
         }
     }
     ctl_say("%" PRId64 " violations, %" PRId64 " repaired", found, repaired);
+    if (ring_mended(ctl, head, err) < 0) {
+        return -1;
+    }
     return found > repaired ? CTL_EXIT_FAILED : CTL_EXIT_OK;
 }
 
 const struct command command_db_fsck = {
     .name = "db fsck",
     .summary = "Check what must always be true of the engine's rows.",
-    .details = "Prints each violation; ends with 1 if any is left.\n\n"
+    .details = "Prints each violation, and what to do if --repair can't mend "
+               "it:\nhistory is not invented. What is derived is derived anew, "
+               "a run or a\ntask that is lost is made again from what is left, "
+               "a task whose result\nis gone runs again, and what belongs to "
+               "nothing goes. Ends with 1 if\nany violation is left.\n\n"
                "Examples:\n"
                "  alexctl db fsck\n"
                "  alexctl db fsck --repair\n",

@@ -120,6 +120,9 @@ static const struct args_option why_options[] = {
     {ARGS_FLAG, "json", NULL, FIELD(json), 0, 0, NULL, "print one JSON array"},
 };
 
+/* A worker that lives takes a message well within this. */
+#define ALIVE_MS 3000
+
 /* What a task waits for, in words around how long. */
 static const struct phrase {
     const char *word, *before, *after;
@@ -155,22 +158,81 @@ append_span(struct buf *out, int64_t ms)
     }
 }
 
+/* What the queue knows of a task that is ready and that nobody claims. */
+static int
+append_queue(struct ctl *ctl, const char *agent, int64_t rung_ms,
+             struct buf *out, struct err *err)
+{
+    struct queue *queue = NULL;
+    struct queue_depth d = {0};
+    char name[96];
+    bell_queue_name(agent, name);
+    if (ctl->queue_url[0] == '\0') {
+        return 0;
+    }
+    if (ctl_queue(ctl, &queue, err) < 0 ||
+        queue_depth(queue, name, &d, err) < 0) {
+        buf_printf(out, "; the queue can't be asked (%s)", err->text);
+        return err->kind == ERR_RETRY ? 0 : -1;
+    }
+    if (d.in_flight > 0) {
+        buf_printf(out,
+                   "; %" PRId64 " messages of %s are with workers, %" PRId64
+                   " wait",
+                   d.in_flight, name, d.waiting);
+    } else if (d.waiting > 0) {
+        buf_printf(out,
+                   "; %" PRId64 " messages wait in %s and nobody takes "
+                   "them%s",
+                   d.waiting, name,
+                   rung_ms > ALIVE_MS ? ": no worker is alive, start alex-"
+                                      : "");
+        buf_puts(out, rung_ms > ALIVE_MS ? agent : "");
+    } else {
+        buf_printf(out,
+                   "; its doorbell is lost, %s holds none%s: 'alexctl "
+                   "reap' rings it now, workers' own reap a little later",
+                   name, d.delayed > 0 ? " that is due" : "");
+    }
+    return 0;
+}
+
+static int
+append_replay(struct json_object *head, const char *state, struct buf *out,
+              struct err *err)
+{
+    const char *task = NULL;
+    if (strcmp(state, "dead") != 0 && strcmp(state, "quarantined") != 0) {
+        return 0;
+    }
+    if (json_string_required(head, "task", UUID_SIZE - 1, &task, err) < 0) {
+        return -1;
+    }
+    buf_printf(out, "; to run it again: alexctl dlq replay --id %s", task);
+    return 0;
+}
+
 /* "reporter (report) has waited for a worker for 12 s: no worker ..." */
 static int
-print_reason(const struct store_reply *reply, size_t row, struct err *err)
+print_reason(struct ctl *ctl, const struct store_reply *reply, size_t row,
+             struct err *err)
 {
     _cleanup(json_put) struct json_object *head = NULL;
     _cleanup(buf_free) struct buf line = {0};
     const char *node = NULL;
     const char *agent = NULL;
+    const char *state = NULL;
     const char *waits_for = NULL;
     const char *detail = NULL;
     int64_t since_ms = 0;
+    int64_t rung_ms = 0;
     if (ctl_head(reply, row, &head, err) < 0 ||
         json_string_required(head, "node", 64, &node, err) < 0 ||
         json_string(head, "agent", 64, "", &agent, err) < 0 ||
+        json_string(head, "state", 64, "", &state, err) < 0 ||
         json_string(head, "waits_for", 64, "", &waits_for, err) < 0 ||
         json_string(head, "detail", 8000, "", &detail, err) < 0 ||
+        json_int(head, "rung_ms", 0, INT64_MAX, 0, &rung_ms, err) < 0 ||
         json_int(head, "since_ms", 0, INT64_MAX, 0, &since_ms, err) < 0) {
         return -1;
     }
@@ -178,13 +240,18 @@ print_reason(const struct store_reply *reply, size_t row, struct err *err)
     buf_printf(&line, "%s (%s) %s", agent, node, phrase->before);
     append_span(&line, since_ms);
     buf_printf(&line, "%s: %s", phrase->after, detail);
+    if ((strcmp(waits_for, "claim") == 0 &&
+         append_queue(ctl, agent, rung_ms, &line, err) < 0) ||
+        append_replay(head, state, &line, err) < 0) {
+        return -1;
+    }
     term_print_line(stdout, line.data);
     return 0;
 }
 
 static int
-print_reasons(const struct store_reply *reply, struct json_object *job,
-              const char *state, struct err *err)
+print_reasons(struct ctl *ctl, const struct store_reply *reply,
+              struct json_object *job, const char *state, struct err *err)
 {
     const char *detail = NULL;
     if (json_string(job, "detail", 8000, "", &detail, err) < 0) {
@@ -195,7 +262,7 @@ print_reasons(const struct store_reply *reply, struct json_object *job,
         term_print_line(stdout, detail);
     }
     for (size_t i = 1; i < reply->count; i++) {
-        if (print_reason(reply, i, err) < 0) {
+        if (print_reason(ctl, reply, i, err) < 0) {
             return -1;
         }
     }
@@ -227,16 +294,20 @@ why(struct ctl *ctl, const void *given, struct err *err)
         ctl_print_items(&reply);
         return CTL_EXIT_OK;
     }
-    return print_reasons(&reply, head, state, err) < 0 ? -1 : CTL_EXIT_OK;
+    return print_reasons(ctl, &reply, head, state, err) < 0 ? -1 : CTL_EXIT_OK;
 }
 
 const struct command command_why = {
     .name = "why",
     .summary = "Say what a job waits for, or why it failed.",
-    .details = "A sentence for each task that has not succeeded: what it waits "
-               "for,\nsince when, and what to do about it.\n\n"
-               "Examples:\n"
-               "  alexctl why $job\n",
+    .details =
+        "A sentence for each task that has not succeeded: what it waits "
+        "for\n(what it needs, a worker that has it, a next try, a "
+        "doorbell, a worker\nthat is not there), since when, what it "
+        "was charged, and what to do.\nWith ALEX_QUEUE_URL set the queue "
+        "is asked too.\n\n"
+        "Examples:\n"
+        "  alexctl why $job\n",
     .options = why_options,
     .option_count = ARRAY_COUNT(why_options),
     .options_size = sizeof(struct options),
