@@ -21,8 +21,8 @@ enum source_result {
 /* An enum source_result.  Gives up by 'deadline_ms' (clock_boot_ms()).
  * Owner: the caller frees '*ret' with credentials_free().
  * Errors: ERR_FATAL (78): misconfigured; ERR_RETRY: no answer for now. */
-typedef enum source_result
-source_load(int64_t deadline_ms, struct credentials *ret, struct err *err);
+typedef int source_load(int64_t deadline_ms, struct credentials *ret,
+                        struct err *err);
 
 source_load source_environment;
 source_load source_web;       /* source_web.c */
