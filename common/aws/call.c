@@ -279,8 +279,8 @@ mend(struct exchange *exchange, const struct credentials *used,
         if (credentials_renew(used, exchange->deadline_ms, &why) == 0) {
             return true;
         }
-        snprintf(err->text, sizeof(err->text), "%s: %s",
-                 exchange->client->service, why.text);
+        err_wrap(&why, "%s", exchange->client->service);
+        memcpy(err->text, why.text, sizeof(err->text));
     } else if (refusal_is_clock(code) && !exchange->corrected) {
         exchange->corrected = true;
         return correct_clock(exchange->client, fetched);
