@@ -185,6 +185,7 @@ on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     rd_kafka_error_t *error = NULL;
     rd_kafka_topic_partition_list_t *all = with_later(group, partitions);
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        group->assigned = true;
         error = gain(group, all);
     } else if (code == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
         error = lose(group, all);
@@ -316,6 +317,7 @@ kafka_group_join(struct kafka_group *group, const struct kafka_address *address,
                          &group->rk, err)) {
         return -1;
     }
+    group->assigned = false;
     group->paused[false] = false;
     group->paused[true] = false;
     if (subscribe(group, err)) {
@@ -356,6 +358,24 @@ close_consumer(struct kafka_group *group)
     rd_kafka_queue_destroy(events);
 }
 
+/* Before version 2.3, librdkafka aborts when a consumer is destroyed that the
+ * group has accepted and not yet given its part (confluentinc/librdkafka#4312).
+ * So that is waited for; false if it does not come. */
+static bool
+await_assignment(struct kafka_group *group)
+{
+    int64_t until_ms = clock_boot_ms() + LEAVE_MAX_MS;
+    while (!group->assigned && !kafka_health_down(&group->health) &&
+           clock_boot_ms() < until_ms) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(group->rk, 50);
+        free_message(&message);
+    }
+    char *member = rd_kafka_memberid(group->rk);
+    bool accepted = member && member[0];
+    rd_kafka_mem_free(group->rk, member);
+    return group->assigned || !accepted;
+}
+
 static void *
 destroy(void *rk)
 {
@@ -388,11 +408,15 @@ kafka_group_leave(struct kafka_group *group)
     if (!group->rk) {
         return;
     }
+    bool destroyable = await_assignment(group);
     if (!kafka_health_down(&group->health)) {
         commit_now(group);
         close_consumer(group);
     }
-    destroy_bounded(STEAL(group->rk));
+    if (destroyable) {
+        destroy_bounded(group->rk);
+    }
+    group->rk = NULL;
     pthread_mutex_lock(group->lock);
     kafka_holds_free(group->holds);
     pthread_mutex_unlock(group->lock);

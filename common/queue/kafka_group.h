@@ -13,6 +13,7 @@ struct kafka_group {
     pthread_mutex_t *lock; /* Of 'holds'. */
     struct kafka_holds *holds;
     int64_t commit_at_ms;
+    bool assigned;  /* At least once, be it nothing. */
     bool paused[2]; /* NAME, NAME-later. */
 };
 
