@@ -69,7 +69,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.requests = []
         self.reply = reply
         self.url = f"http://127.0.0.1:{self.server_port}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=[0.02],
+                         daemon=True).start()
 
     def to(self, prefix):
         """Requests whose path begins so."""
