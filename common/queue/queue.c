@@ -43,7 +43,8 @@ static int
 bad_name(struct err *err)
 {
     return err_set(err, ERR_REJECT, 0,
-                   "queue name: 1 to %d of a-z, 0-9, - and _ expected",
+                   "queue name: 1 to %d of a-z, 0-9, - and _ expected (an SQS "
+                   "FIFO queue will not do)",
                    QUEUE_NAME_SIZE - 1);
 }
 

@@ -72,6 +72,7 @@ ask_url(struct sqs_wire *wire, struct sqs_call *for_call, struct err *err)
         .action = "GetQueueUrl",
         .queue = for_call->queue,
         .deadline_ms = for_call->deadline_ms,
+        .waits = for_call->waits,
     };
     const char *url = NULL;
     buf_json_object(&call.body);

@@ -1,7 +1,9 @@
 /* What the SQS driver makes of a server that throttles, fails in part, repeats,
- * cuts and answers nonsense; and that it never touches what is not its own. The
- * server is a script of the test's own. */
+ * cuts and answers nonsense.  The server is a script of the test's
+ * own. */
 #include "contract/sqs_stub.h"
+
+#include <pthread.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -311,6 +313,48 @@ test_url_that_names_no_region_or_account_is_refused(void **state)
     }
 }
 
+static void
+test_fifo_queue_is_refused_in_words(void **state)
+{
+    (void)state;
+    struct queue *queue = NULL;
+    struct err err = {0};
+    const struct queue_options options = {
+        .name = "alex-reporter.fifo", .consumer = "c", .lease_ms = 60000};
+    assert_int_equal(queue_open("sqs://eu-west-1", &options, &queue, &err), -1);
+    assert_int_equal(err.kind, ERR_FATAL);
+    assert_int_equal(err.code, 78);
+    assert_non_null(strstr(err.text, "FIFO"));
+}
+
+static void *
+wake_soon(void *arg)
+{
+    usleep(300 * 1000);
+    queue_wake(arg);
+    return NULL;
+}
+
+static void
+test_wake_while_the_queue_is_looked_up_is_not_lost(void **state)
+{
+    struct stub_world *w = *state;
+    struct queue_message m;
+    size_t count = 9;
+    bool reset;
+    struct err err = {0};
+    pthread_t thread;
+    SCRIPT({.action = "GetQueueUrl", .delay_ms = 600},
+           {.action = "ReceiveMessage", .delay_ms = 4000});
+    int64_t from_ms = clock_boot_ms();
+    pthread_create(&thread, NULL, wake_soon, w->queue);
+    assert_int_equal(queue_receive(w->queue, 1, 9000, &m, &count, &reset, &err),
+                     0);
+    pthread_join(thread, NULL);
+    assert_int_equal(count, 0);
+    assert_in_range(clock_boot_ms() - from_ms, 300, 3000);
+}
+
 #define TEST(f)                                                                \
     cmocka_unit_test_setup_teardown(f, stub_world_open, stub_world_close)
 
@@ -332,6 +376,8 @@ main(void)
         TEST(test_queue_that_is_there_again_is_reported_once),
         TEST(test_larger_body_is_dead_lettered_whole_and_not_received),
         TEST(test_server_that_does_not_wait_is_not_asked_without_end),
+        TEST(test_wake_while_the_queue_is_looked_up_is_not_lost),
+        cmocka_unit_test(test_fifo_queue_is_refused_in_words),
         cmocka_unit_test(test_url_that_names_no_region_or_account_is_refused),
     };
     stub_start();
