@@ -57,6 +57,20 @@ class Once(engine.EngineTest):
             self.assertLessEqual(verdict["until_ms"], engine.LEASE_MS)
             self.assertGreater(verdict["until_ms"], engine.LEASE_MS - 10000)
 
+    def test_a_plan_under_a_lost_lease_does_not_spoil_the_next_ones(self):
+        job = self.submit()[0]
+        first = self.a.run(job)
+        self.expire(job)
+        second = self.a.run(job)
+        planned = {"output": plan("report")}
+        verdicts = self.a.settle(outcome(first, **planned),
+                                 outcome(second, **planned))
+        self.assertEqual([v["verdict"] for v in verdicts],
+                         ["stale", "applied"])
+        self.assertEqual(self.states(job),
+                         {"plan": "succeeded", "report": "ready"})
+        self.assertSound()
+
     def test_repeated_settle_gets_the_same_bells(self):
         job = self.submit()[0]
         done = outcome(self.a.run(job), output=plan("a", "b", "c<a,b"))

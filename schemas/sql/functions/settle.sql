@@ -25,6 +25,7 @@ declare
     most constant integer := 100;
     owner_id uuid;
     outcomes fleet.outcome[];
+    newest fleet.outcome[];  -- one a task, if outcomes has more
     job_ids uuid[];
     cancelled uuid[];
     late uuid[];
@@ -52,6 +53,7 @@ begin
                    and coalesce(jsonb_typeof(error), 'object') = 'object'
                    and coalesce(jsonb_typeof(output), 'object') = 'object'),
                    request -> 'outcomes' = '[]') as shape,
+               count(distinct task) < count(*) as doubles,
                bool_or(output ? 'plan') as plan,
                bool_or(output ?| '{report_payload,charts_payload,'
                        'retirement_payload,summary_payload}') as payload,
@@ -73,11 +75,19 @@ begin
     from (select job_id, state, deadline_at from fleet.runs
           where job_id = any(job_ids)
           order by job_id for no key update) r;
+    -- A supervisor that had been suspended may send what it had done under a
+    -- lost lease together with what it did under the next one.
+    if has.doubles then
+        newest := array(select row(o.*)::fleet.outcome from (
+            select distinct on (task) * from unnest(outcomes)
+            order by task, fence desc) o);
+    end if;
     if has.plan then
-        rejected := rejected || fleet.bad_plans(outcomes);
+        rejected := rejected || fleet.bad_plans(coalesce(newest, outcomes));
     end if;
     if has.payload then
-        rejected := rejected || fleet.large_payloads(outcomes);
+        rejected := rejected || fleet.large_payloads(
+            coalesce(newest, outcomes));
     end if;
 
     moved := fleet.apply(owner_id, outcomes, coalesce(cancelled, '{}'),
@@ -87,14 +97,14 @@ begin
             perform fleet.keep_answers(request, moved);
         end if;
         if has.plan then
-            added := fleet.plan(outcomes, moved);
+            added := fleet.plan(coalesce(newest, outcomes), moved);
         end if;
         if has.payload then
-            perform fleet.count_payloads(outcomes, moved);
+            perform fleet.count_payloads(coalesce(newest, outcomes), moved);
         end if;
         perform fleet.advance(moved, added);
         if has.facts then
-            perform fleet.learn(outcomes, moved);
+            perform fleet.learn(coalesce(newest, outcomes), moved);
         end if;
     end if;
 
