@@ -66,6 +66,14 @@ fault_pass(enum fault_point point)
     }
 }
 
+void
+fault_stop(enum fault_point point)
+{
+    if (fault_take(point)) {
+        raise(SIGSTOP);
+    }
+}
+
 char *const *
 fault_environment(char *const *otherwise)
 {

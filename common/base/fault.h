@@ -22,7 +22,10 @@ enum fault_point {
     FAULT_BEFORE_ACK,
     FAULT_SUBMITTER_INSURED,
     FAULT_SUBMITTER_COMMITTED,
-    FAULT_SEND_TWICE, /* No death: a message is sent once more. */
+    /* Nobody dies: */
+    FAULT_STOP_HOLDING,  /* SIGSTOP with leases in hand. */
+    FAULT_STOP_SETTLING, /* SIGSTOP with results in hand. */
+    FAULT_SEND_TWICE,    /* A message is sent once more. */
     FAULT_POINTS,
 };
 
@@ -32,17 +35,21 @@ enum fault_point {
 bool fault_take(enum fault_point point);
 /* kill -9 of this process when it is. */
 void fault_pass(enum fault_point point);
+/* kill -STOP, and on after a -CONT. */
+void fault_stop(enum fault_point point);
 /* The environment of a handler, which has none otherwise. */
 char *const *fault_environment(char *const *otherwise);
 
 #define FAULT_TAKEN(point) fault_take(point)
 #define FAULT_POINT(point) fault_pass(point)
+#define FAULT_STOP(point) fault_stop(point)
 #define FAULT_ENVIRONMENT(otherwise) fault_environment(otherwise)
 
 #else
 
 #define FAULT_TAKEN(point) false
 #define FAULT_POINT(point) ((void)0)
+#define FAULT_STOP(point) ((void)0)
 #define FAULT_ENVIRONMENT(otherwise) (otherwise)
 
 #endif

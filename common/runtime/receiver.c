@@ -224,6 +224,7 @@ claim_batch(struct receiver *receiver, const struct batch *batch)
     }
     backoff_reset(&receiver->backoff);
     FAULT_POINT(FAULT_AFTER_CLAIM);
+    FAULT_STOP(FAULT_STOP_HOLDING);
     ack_early(receiver, batch);
     hand_over_all(receiver, batch);
 }

@@ -138,6 +138,7 @@ settle_outcomes(struct supervisor *sup, struct store *store,
     buf_json_end(&request);
     buf_json_end(&request);
     FAULT_POINT(FAULT_BEFORE_COMMIT);
+    FAULT_STOP(FAULT_STOP_SETTLING);
     if (engine_call(sup, store, ENGINE_SETTLE, &request, sup->conf.lease_ms / 3,
                     &reply, NULL, err)) {
         return -1;

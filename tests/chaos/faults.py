@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from world import LEASE_S, POINTS
+from world import DEADLY, LEASE_S
 
 # Holds the row that the settle which ends a job writes last, until that settle
 # waits for it, and then ends its session: in the middle of a join.
@@ -55,12 +55,14 @@ CALLS = [b"claim", b"settle", b"submit", b"settle", b"checkpoint", b"beat"]
 class Injector:
     """What the faults share: the world, the dice, how often each was done."""
 
-    def __init__(self, servers, fleet, dice):
+    def __init__(self, servers, fleet, dice, wave):
         self.servers = servers
         self.fleet = fleet
         self.dice = dice
+        self.wave = wave  # Submits some jobs, beside what happens here.
         self.done = 0
         self.timers = []
+        self.stopped = set()  # By us, and due to go on.
 
     def wait(self, condition, limit_s):
         ends = time.monotonic() + limit_s
@@ -94,7 +96,8 @@ def at_point(point):
         before = points.taken(point)
         world.spare()
         points.set_due(point, 1)
-        hit = world.wait(lambda: points.taken(point) > before, 2)
+        world.wave()
+        hit = world.wait(lambda: points.taken(point) > before, 3)
         points.set_due(point, 0)
         return hit or points.taken(point) > before
     return inject
@@ -131,15 +134,26 @@ def terminate(world):
     return True
 
 
-def pause(world):
-    """Beyond the lease, so that its tasks are somebody else's when it wakes."""
-    process = world.fleet.supervisor(world.dice)
-    if process.poll() is not None:
-        return False
-    process.send_signal(signal.SIGSTOP)
-    world.later(LEASE_S + world.dice.uniform(0.2, 2), process.send_signal,
-                signal.SIGCONT)
-    return True
+def go_on(world, process):
+    world.stopped.discard(process)
+    process.send_signal(signal.SIGCONT)
+
+
+def pause(point):
+    """SIGSTOP beyond the lease: its tasks are somebody else's when it wakes."""
+    def inject(world):
+        if not at_point(point)(world):
+            return False
+        fresh = []
+        world.wait(lambda: fresh.extend(
+            p for p in world.fleet.stopped() if p not in world.stopped)
+            or fresh, 5)
+        for process in fresh:
+            world.stopped.add(process)
+            world.later(LEASE_S + world.dice.uniform(0.2, 2), go_on, world,
+                        process)
+        return bool(fresh)
+    return inject
 
 
 def kill_join(world):
@@ -182,7 +196,7 @@ def hole(which):
     def inject(world):
         proxy = getattr(world.servers, which)
         proxy.set_hole(True)
-        beyond_lease = world.done % 5 == 4
+        beyond_lease = world.done % 10 == 4
         time.sleep(LEASE_S + 1 if beyond_lease else world.dice.uniform(0.3, 1.5))
         proxy.set_hole(False)
         return True
@@ -222,22 +236,24 @@ def fill_disk(world):
     return True
 
 
-# Name -> what injects it, seconds between two, what it needs of the servers.
+# Name -> what injects it, and within how many seconds jobs come with it (0: it
+# sees to that itself).
 FAULTS = {
-    **{name: (at_point(name), 0.2, None) for name in POINTS[:-1]},
-    "during_join": (kill_join, 0.1, None),
-    "reply_lost": (lose_reply, 0.2, None),
-    "kill": (kill, 0.4, None),
-    "pause": (pause, 0.6, None),
-    "sigterm": (terminate, 0.3, None),
-    "sent_twice": (twice, 0.3, None),
-    "backend_killed": (kill_backend, 0.3, None),
-    "store_cut": (cut("store_proxy"), 0.3, None),
-    "store_hole": (hole("store_proxy"), 0.5, None),
-    "store_restart": (restart_store, 0.7, None),
-    "broker_cut": (cut("queue_proxy"), 0.3, "queue_proxy"),
-    "broker_hole": (hole("queue_proxy"), 0.5, "queue_proxy"),
-    "broker_restart": (restart_broker, 0.7, None),
-    "broker_wiped": (wipe_broker, 0.7, None),
-    "broker_disk_full": (fill_disk, 0.7, "has_disk"),
+    **{name: (at_point(name), 0) for name in DEADLY},
+    "during_join": (kill_join, 0.1),
+    "reply_lost": (lose_reply, 0.2),
+    "kill": (kill, 0.4),
+    "stop_holding": (pause("stop_holding"), 0),
+    "stop_settling": (pause("stop_settling"), 0),
+    "sigterm": (terminate, 0.3),
+    "sent_twice": (twice, 0.3),
+    "backend_killed": (kill_backend, 0.3),
+    "store_cut": (cut("store_proxy"), 0.3),
+    "store_hole": (hole("store_proxy"), 0.5),
+    "store_restart": (restart_store, 0.7),
+    "broker_cut": (cut("queue_proxy"), 0.3),
+    "broker_hole": (hole("queue_proxy"), 0.5),
+    "broker_restart": (restart_broker, 0.7),
+    "broker_wiped": (wipe_broker, 0.7),
+    "broker_disk_full": (fill_disk, 0.7),
 }

@@ -18,15 +18,17 @@ CHARGES = """
   select coalesce(sum(failures), 0), coalesce(sum(crashes), 0),
     coalesce(sum(losses), 0), coalesce(sum(interruptions), 0) from fleet.tasks"""
 HEAD = (f"{'fault':20} {'times':>6} {'jobs':>6} {'lost':>5} {'twice':>6} "
-        f"{'stuck':>6} {'recovery':>9} {'fsck':>6}  charged")
+        f"{'stuck':>6} {'recovery':>9} {'took':>6} {'fsck':>6}  charged")
 
 
 class Row:
     """The verdict on the jobs of one fault, read from the database."""
 
-    def __init__(self, servers, name, times, wanted, jobs, wrong, last_fault):
+    def __init__(self, servers, name, times, wanted, jobs, wrong, last_fault,
+                 took_s):
         self.name = name
         self.times = times
+        self.took_s = took_s
         self.jobs = len(jobs)
         self.notes = list(wrong)
         counts = {status: int(count) for status, count in servers.sql(
@@ -60,6 +62,7 @@ class Row:
     def __str__(self):
         line = (f"{self.name:20} {self.times:>6} {self.jobs:>6} {self.lost:>5} "
                 f"{self.twice:>6} {self.stuck:>6} {self.recovery_s:>7.1f} s "
+                f"{self.took_s:>4.0f} s "
                 f"{'clean' if self.clean else 'BAD':>6}  "
                 + " ".join(f"{word} {n}" for word, n in zip(
                     ("failures", "crashes", "losses", "interruptions"),

@@ -26,7 +26,8 @@ UNAVAILABLE = 69
 POINTS = ["after_receive", "after_claim", "mid_handler", "after_checkpoint",
           "before_commit", "after_commit", "before_ring", "after_ring",
           "before_ack", "submitter_insured", "submitter_committed",
-          "send_twice"]
+          "stop_holding", "stop_settling", "send_twice"]
+DEADLY = POINTS[:-3]
 BROKERS = {"redis": "redis", "sqs": "elasticmq", "kafka": "kafka"}
 DISK_MIB = {"redis": 64, "sqs": 128, "kafka": 512}
 TABLES = ("fleet.runs, fleet.tasks, fleet.inputs, fleet.results, "
@@ -66,7 +67,10 @@ class Quotes(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body.encode())
+        try:
+            self.wfile.write(body.encode())
+        except OSError:
+            pass  # Who asked has been killed.
 
     def log_message(self, *_):
         pass
@@ -82,6 +86,9 @@ class Servers:
         self.broker = BROKERS[queue]
         self.dir = Path(tempfile.mkdtemp(prefix="alex-chaos."))
         self.dir.chmod(0o755)
+        # A broker that names its own address is told the proxy's.
+        self.queue_proxy = Proxy(0)
+        os.environ["ALEX_KAFKA_ADVERTISED"] = str(self.queue_proxy.port)
         self.tool("start", "--only", "postgres")
         self.disk = self.dir / "data" / self.broker
         self.has_disk = self.mount_disk()
@@ -154,14 +161,12 @@ class Servers:
             self.env[name] = self.env[name].replace(
                 f":{port}/", f":{self.store_proxy.port}/")
         self.env["ALEX_STORE_URL"] = self.env["ALEX_SUBMITTER_STORE_URL"]
-        self.queue_proxy = None
-        name = {"redis": "ALEX_QUEUE_URL",
-                "sqs": "AWS_ENDPOINT_URL_SQS"}.get(self.queue)
-        if name:
-            port = re.search(r":(\d+)(/|$)", self.env[name]).group(1)
-            self.queue_proxy = Proxy(int(port))
-            self.env[name] = self.env[name].replace(
-                f":{port}", f":{self.queue_proxy.port}")
+        name = ("AWS_ENDPOINT_URL_SQS" if self.queue == "sqs" else
+                "ALEX_QUEUE_URL")
+        port = re.search(r":(\d+)(/|$)", self.env[name]).group(1)
+        self.queue_proxy.target = int(port)
+        self.env[name] = self.env[name].replace(f":{port}",
+                                                f":{self.queue_proxy.port}")
 
     def serve_quotes(self):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quotes)
@@ -244,6 +249,12 @@ class Fleet:
 
     def supervisor(self, dice):
         return dice.choice(list(self.workers.values()))
+
+    def stopped(self):
+        """Those that SIGSTOP has hit."""
+        return [p for p in list(self.workers.values()) if p.poll() is None and
+                Path(f"/proc/{p.pid}/stat").read_text().rsplit(")", 1)[1][1]
+                == "T"]
 
     def handlers(self):
         """Children of the supervisors: pids."""

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154
 # One Apache Kafka that is broker and controller (KRaft).  Topics have to be
-# created, as where operators decide on them.
+# created, as where operators decide on them.  $ALEX_KAFKA_ADVERTISED is the port
+# of a proxy that clients shall go through.
 
 kafka_packages() { java_packages; }
 
@@ -14,7 +15,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$controller
 listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
+advertised.listeners=PLAINTEXT://127.0.0.1:${ALEX_KAFKA_ADVERTISED:-$port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
