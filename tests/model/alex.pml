@@ -29,7 +29,8 @@
  *
  * Left out: the clock (a lease is valid or not, a delay is over or not; what
  * else its readings promise is said where it is used), deadlines, cancel,
- * replay, batches, sizes, and counters that reach their limit. */
+ * replay, batches, sizes, a handler's crash (a failure with a counter of its
+ * own), and counters that reach their limit. */
 
 #define NODES 4
 #define JOIN 3 /* needs 1 and 2 */
@@ -81,8 +82,8 @@ byte joins;
 #define WAITING 1
 #define DELAYED 2
 #define HELD 3
-#define BELLS 3 /* of a task.  Two may be in workers' hands, so a ring that finds
-                   no room has another of its kind before it. */
+#define BELLS 3 /* of a task.  Two may be in workers' hands, so a ring that
+                   finds no room has another of its kind before it. */
 #define TASK(bell) ((bell) / BELLS)
 #define ANY(n, is)                                                             \
     (bell[BELLS * n] is || bell[BELLS * n + 1] is || bell[BELLS * n + 2] is)
@@ -113,10 +114,10 @@ byte message[2] = NONE; /* the handle, which may be an old one */
 bool mine[2];           /* it is not */
 byte run_fence[2];
 byte outcome[2];
-bool fenced[2]; /* by its clock its lease may have ended */
-byte todo[2]; /* nodes to ring, a bit each */
+bool fenced[2];         /* by its clock its lease may have ended */
+byte todo[2];           /* nodes to ring, a bit each */
 byte end[2];
-bool sibling_met[2]; /* SNAPSHOT: as the statement saw it */
+bool sibling_met[2];    /* SNAPSHOT: as the statement saw it */
 
 /* A beat under way: whose (1 + worker), and what it names. */
 byte beat_owner, beat_task, beat_fence;
@@ -157,7 +158,7 @@ inline ring(node, how) /* queue_send */
 inline make_ready(node)
 {
     state[node] = READY;
-    check(join_not_early, node != JOIN || TERMINAL(1) && TERMINAL(2) || SNAPSHOT)
+    check(join_not_early, node != JOIN || TERMINAL(1) && TERMINAL(2))
 }
 
 /* fleet.advance, of one need of 'node' */
@@ -268,7 +269,7 @@ inline verdict(w)
         ready_dependants(w)
     :: committed && (state[n] == LEASED || state[n] == RETRY_WAIT) ->
         end[w] = RELEASE
-    :: else /* blocked: unblocking rings.  Unknown: see broker. */
+    :: else /* blocked: unblocking rings.  Unknown: nobody will commit. */
     fi
 }
 
@@ -282,6 +283,7 @@ inline verdict(w)
 inline apply(w)
 {
     settled[n] = true;
+    valid[n] = false;
     lost[n] = false;
     failed[n] = failed[n] + (outcome[w] == FAILS || outcome[w] == DIES);
     if
@@ -447,12 +449,12 @@ inline crash(w)
     forget(w)
 }
 
-#define LOSES_REPLY(w) (at[w] == CLAIMING && replies > 0 && \
-                        TAKES(TASK(message[w]), w))
+#define LOSES_REPLY(w)                                                         \
+    (at[w] == CLAIMING && replies > 0 && TAKES(TASK(message[w]), w))
 #define SETTLES(w) (at[w] == SETTLING || at[w] == RUNNING && !SNAPSHOT)
 #define SIBLING(n) (3 - n)
 
-/* Two idle workers are alike, unless one is remembered: the first goes first. */
+/* Two idle workers are alike, unless one is remembered: the first one goes. */
 #define REMEMBERED                                                             \
     (owner[0] != 0 || owner[1] != 0 || owner[2] != 0 || owner[3] != 0 ||       \
      beat_owner != 0)
@@ -503,7 +505,7 @@ proctype worker(byte w)
     od
 }
 
-/* --- heartbeat, clock and reaper: what happens to a task ------------------- */
+/* --- heartbeat, clock and reaper: what happens to a task ------------------ */
 
 /* fleet.beat, read late.
  * BEATLATE: extends by fence and owner, whatever state the task is in.
@@ -551,6 +553,7 @@ proctype heartbeat(byte w)
     od
 }
 
+/* A live owner has it without knowing: the reply of its claim was lost. */
 #define UNNAMED(n) (state[n] == LEASED && owner[n] != 0 && !nonce[n])
 
 #define WILL_RING(n)                                                           \
@@ -631,7 +634,7 @@ gone:
     submitter_gone = true
 }
 
-/* --- the end: nothing can happen any more ---------------------------------- */
+/* --- the end: nothing can happen any more --------------------------------- */
 
 proctype monitor()
 {
