@@ -95,6 +95,15 @@ receive_all(void *arg)
 }
 
 static void
+create(const struct bench *bench)
+{
+    _cleanup(queue_close) struct queue *queue = connect_to(bench, NULL);
+    const struct queue_attributes attributes = {.lease_ms = 60000};
+    struct err err = {0};
+    must(queue_create(queue, bench->name, &attributes, &err), &err);
+}
+
+static void
 measure(const char *url, size_t batch, int64_t seconds)
 {
     struct bench bench = {.url = url, .batch = batch};
@@ -102,6 +111,7 @@ measure(const char *url, size_t batch, int64_t seconds)
     char id[UUID_SIZE];
     uuid_v4(id);
     snprintf(bench.name, sizeof(bench.name), "bench-%s", id);
+    create(&bench);
     /* A backlog first, so that sending is seen alone. */
     int64_t from_ms = clock_boot_ms();
     bench.until_ms = from_ms + seconds * 1000;
