@@ -262,6 +262,56 @@ class Replays(DeadLetters):
         self.assertIn(task, self.alexctl("dlq", "ls"))
 
 
+class Why(DeadLetters):
+    """Every state names what the job waits for."""
+
+    def assert_why(self, job, *says, limit_s=20):
+        self.wait(lambda: all(words in self.alexctl("why", job)
+                              for words in says), limit_s, f"why says {says}")
+
+    def test_blocked_task_names_its_child_and_a_lease_its_owner_and_age(self):
+        job, = self.servers.submit({"op": "fan", "width": 1, "join": True,
+                                    "child": {"op": "sleep", "ms": 60000}})
+        self.worker(ALEX_LEASE="30s")
+        self.wait_state(job, "leased", node="plan.0")
+        owner = self.servers.task(job, "plan.0")["lease_owner"]
+        self.assert_why(job, "bench (plan.join) has waited for others",
+                        "bench (plan.0) is leased",
+                        f"worker {owner} has had it for", "lease for another",
+                        "0 of 5 failures")
+
+    def test_lease_of_a_dead_worker_is_said_to_have_ended(self):
+        job, = self.servers.submit({"op": "sleep", "ms": 60000})
+        worker = self.worker(ALEX_LEASE="1s")
+        self.wait_state(job, "leased")
+        worker.kill()
+        self.assert_why(job, "the lease of worker", "ended", "reap")
+
+    def test_back_off_says_until_when_and_after_what(self):
+        job, = self.servers.submit({"op": "retry", "after_ms": 600000})
+        self.worker()
+        self.wait_state(job, "retry_wait")
+        self.assert_why(job, "next try in", "UTC", "1 of 5 failures")
+
+    def test_doorbell_that_was_never_rung_is_named(self):
+        job, = self.servers.submit({"op": "noop"}, ring=False)
+        self.assert_why(job, "doorbell is lost", "alexctl reap")
+        self.servers.sql("update fleet.tasks set rung_at = null")
+        self.assert_why(job, "its doorbell has not been rung")
+
+    def test_queue_that_nobody_takes_from_is_named(self):
+        job, = self.servers.submit({"op": "noop"})
+        self.assert_why(job, "no worker is alive, start alex-bench")
+
+    def test_dead_branch_has_its_error_and_how_to_replay_it(self):
+        job, = self.servers.submit({"op": "reject", "text": "no such luck"})
+        task, = self.task_ids([job])
+        self.worker()
+        self.wait_status(job, "failed")
+        self.assert_why(job, "no such luck", "1 of 5 failures",
+                        f"alexctl dlq replay --id {task}")
+
+
 class Messages(DeadLetters):
     def put_aside(self, body, queue="alex-bench"):
         self.servers.redis(f"xadd {{{queue}}}:dlq * b {json.dumps(body)} "
