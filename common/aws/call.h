@@ -41,8 +41,11 @@ struct aws_request {
 
 struct aws_reply {
     int status;
-    struct buf body;   /* NUL-terminated. */
-    char code[96];     /* The error's name without namespace, "" if none. */
+    struct buf body; /* NUL-terminated. */
+    /* The error's name without namespace, "" if none: of x-amzn-errortype, of
+     * the JSON's __type or code, of the XML's Code, of x-amzn-query-error, the
+     * first that is there; as spelt there. */
+    char code[96];
     char message[256]; /* Its text for people. */
 };
 
@@ -58,9 +61,11 @@ void aws_client_close(struct aws_client **client); /* For _cleanup. */
  * Owner: the caller frees '*ret' with aws_reply_free(); after an error it holds
  *   the reply too, if there was one.
  * Errors: ERR_RETRY: not reachable, cut, timed out, throttled (after_ms says
- *   for how long), 5xx, woken; ERR_REJECT: the service refuses this request, by
- *   'code'; ERR_FATAL (78): no credentials, or ones the service does not
- *   accept. */
+ *   for how long), 5xx, woken, expired credentials whose source still has the
+ *   same; ERR_REJECT: the service refuses this request, by 'code', also when it
+ *   denies it: what that means only the caller knows; ERR_FATAL (78): what a
+ *   restart with other settings mends and nothing else: no credentials, ones
+ *   the service does not know, or a signature it does not accept. */
 int aws_client_call(struct aws_client *client,
                     const struct aws_request *request, struct aws_reply *ret,
                     struct err *err);

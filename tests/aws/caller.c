@@ -1,9 +1,10 @@
 /* Makes the calls it is told on standard input, one JSON object a line, all by
  * one client, so that a test can be the service:
- *     {"service","region","path","target","body","timeout_ms"}
+ *     {"service","region","path","target","body","timeout_ms","wake_after_ms"}
  * Answers one line each:
  *     {"kind","err","after_ms","text","status","code","message","body"}
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -49,9 +50,43 @@ print(const struct err *err, const struct aws_reply *reply)
     fflush(stdout);
 }
 
+struct waker {
+    struct aws_client *client;
+    int64_t after_ms;
+};
+
+static void *
+wake(void *context)
+{
+    const struct waker *waker = context;
+    usleep((useconds_t)waker->after_ms * 1000);
+    aws_client_wake(waker->client);
+    return NULL;
+}
+
 static int
-call(struct aws_client **client, struct json_object *asked, struct err *err,
-     struct aws_reply *reply)
+call(struct aws_client *client, const struct aws_request *request,
+     struct json_object *asked, struct aws_reply *reply, struct err *err)
+{
+    struct json_object *after = json_object_object_get(asked, "wake_after_ms");
+    struct waker waker = {client, json_object_get_int64(after)};
+    pthread_t thread;
+    if (!after) {
+        return aws_client_call(client, request, reply, err);
+    }
+    if (waker.after_ms == 0) {
+        wake(&waker);
+        return aws_client_call(client, request, reply, err);
+    }
+    pthread_create(&thread, NULL, wake, &waker);
+    int result = aws_client_call(client, request, reply, err);
+    pthread_join(thread, NULL);
+    return result;
+}
+
+static int
+run(struct aws_client **client, struct json_object *asked, struct err *err,
+    struct aws_reply *reply)
 {
     struct json_object *body = json_object_object_get(asked, "body");
     struct json_object *ms = json_object_object_get(asked, "timeout_ms");
@@ -67,7 +102,7 @@ call(struct aws_client **client, struct json_object *asked, struct err *err,
         .max_bytes = 65536,
     };
     return (!*client && aws_client_open(&options, client, err)) ||
-                   aws_client_call(*client, &request, reply, err)
+                   call(*client, &request, asked, reply, err)
                ? -1
                : 0;
 }
@@ -87,7 +122,7 @@ main(void)
             fprintf(stderr, "%s\n", err.text);
             return 1;
         }
-        if (call(&client, asked, &err, &reply) == 0) {
+        if (run(&client, asked, &err, &reply) == 0) {
             err = (struct err){0};
         }
         print(&err, &reply);

@@ -1,6 +1,8 @@
 """Calls of a service that refuses in every way it can."""
 import email.utils
+import errno
 import sys
+import threading
 import time
 import unittest
 
@@ -121,6 +123,23 @@ class Call(unittest.TestCase):
             got = caller.call(timeout_ms=300)
             self.assertLess(time.monotonic() - began, 4.5)
         self.assertEqual(got["kind"], "retry")
+
+    def test_a_wake_ends_one_call_and_no_more(self):
+        for after_ms in (0, 200):
+            hold = threading.Event()
+
+            def reply(request):
+                if request.body == "held":
+                    hold.wait(60)
+                return Reply(200, "{}")
+            with Server(reply) as server, Caller(PROGRAM, server.url,
+                                                 **KEYS) as caller:
+                got = caller.call(body="held", wake_after_ms=after_ms,
+                                  timeout_ms=50000)
+                hold.set()
+                self.assertEqual((got["kind"], got["err"]),
+                                 ("retry", errno.ECANCELED))
+                self.assertEqual(caller.call()["kind"], "none")
 
     def test_a_reply_over_the_limit_is_refused(self):
         got, _ = run(Reply(200, "x" * 70000))

@@ -14,6 +14,8 @@ struct outcome {
     int status;
     struct buf body;
     int64_t retry_after_ms;
+    char first[8]; /* Of the header X-Name, and the one below. */
+    char absent[8];
     struct err err;
 };
 
@@ -36,6 +38,8 @@ on_done(void *context, const struct http_reply *reply, const struct err *err)
     }
     outcome->status = reply->status;
     outcome->retry_after_ms = reply->retry_after_ms;
+    http_reply_header(reply, "x-name", outcome->first, sizeof(outcome->first));
+    http_reply_header(reply, "x-nam", outcome->absent, sizeof(outcome->absent));
     buf_append(&outcome->body, reply->body, reply->size);
 }
 
@@ -59,14 +63,15 @@ serve(struct http_client *client, const int *calls, int64_t ms)
 
 /* One GET of 'url', to its end. */
 static void
-get(const char *url, int64_t timeout_ms, size_t max_bytes,
-    struct outcome *outcome)
+get_by(bool direct, const char *url, int64_t timeout_ms, size_t max_bytes,
+       struct outcome *outcome)
 {
     _cleanup(http_client_close) struct http_client *client = NULL;
     const struct http_request request = {.method = "GET",
                                          .url = url,
                                          .timeout_ms = timeout_ms,
-                                         .max_bytes = max_bytes};
+                                         .max_bytes = max_bytes,
+                                         .direct = direct};
     struct err err = {0};
 
     assert_int_equal(http_client_open(&client, &err), 0);
@@ -74,6 +79,13 @@ get(const char *url, int64_t timeout_ms, size_t max_bytes,
         http_client_start(client, &request, on_done, outcome, &err), 0);
     serve(client, &outcome->calls, 5000);
     assert_int_equal(outcome->calls, 1);
+}
+
+static void
+get(const char *url, int64_t timeout_ms, size_t max_bytes,
+    struct outcome *outcome)
+{
+    get_by(false, url, timeout_ms, max_bytes, outcome);
 }
 
 static struct http_stub_reply
@@ -273,6 +285,38 @@ test_retry_after_is_read(void **state)
 }
 
 static void
+test_header_is_found_whatever_its_case_and_cut_at_the_room(void **state)
+{
+    (void)state;
+    STUB(stub, {.bytes = "HTTP/1.1 200 x-name: no\r\nX-Name-2: b\r\n"
+                         "X-NAME: \t12345678\r\nX-Name: c\r\n"
+                         "Content-Length: 0\r\n\r\n"});
+    OUTCOME(outcome);
+
+    get(http_stub_url(stub), 5000, 5, &outcome);
+    assert_string_equal(outcome.first, "1234567");
+    assert_string_equal(outcome.absent, "");
+}
+
+static void
+test_direct_request_passes_the_proxy_by(void **state)
+{
+    (void)state;
+    STUB(stub, {.bytes = "HTTP/1.1 204 No\r\n\r\n"});
+    OUTCOME(direct);
+    OUTCOME(other);
+
+    setenv("http_proxy", "http://127.0.0.1:1", 1);
+    setenv("no_proxy", "", 1);
+    get_by(true, http_stub_url(stub), 5000, 5, &direct);
+    get_by(false, http_stub_url(stub), 5000, 5, &other);
+    unsetenv("http_proxy");
+    unsetenv("no_proxy");
+    assert_int_equal(direct.status, 204);
+    assert_int_equal(other.err.kind, ERR_RETRY);
+}
+
+static void
 test_other_protocols_are_refused(void **state)
 {
     (void)state;
@@ -368,6 +412,9 @@ main(void)
         cmocka_unit_test(test_slow_reply_ends_at_the_time_out),
         cmocka_unit_test(test_cut_reply_and_no_server_are_worth_a_retry),
         cmocka_unit_test(test_retry_after_is_read),
+        cmocka_unit_test(
+            test_header_is_found_whatever_its_case_and_cut_at_the_room),
+        cmocka_unit_test(test_direct_request_passes_the_proxy_by),
         cmocka_unit_test(test_other_protocols_are_refused),
         cmocka_unit_test(test_error_text_never_shows_what_a_url_hides),
         cmocka_unit_test(test_forgotten_request_is_never_heard_of_again),
