@@ -11,8 +11,8 @@
 
 static struct servers servers;
 
-static void
-delete_topic(const char *name)
+static rd_kafka_t *
+connect_plainly(void)
 {
     const char *brokers = strstr(servers.url, "://") + 3;
     char why[200];
@@ -20,6 +20,13 @@ delete_topic(const char *name)
     rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof(why));
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
     assert_non_null(rk);
+    return rk;
+}
+
+static void
+delete_topic(const char *name)
+{
+    rd_kafka_t *rk = connect_plainly();
     rd_kafka_queue_t *results = rd_kafka_queue_new(rk);
     rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
     rd_kafka_DeleteTopics(rk, &topic, 1, NULL, results);
@@ -191,12 +198,57 @@ test_create_adds_partitions_and_takes_none_away(void **state)
     }
 }
 
+static void
+test_dead_letters_that_are_gone_are_deleted(void **state)
+{
+    struct world *w = *state;
+    char topic[128];
+    int64_t low = 0;
+    int64_t high = 0;
+    for (int i = 0; i < 2; i++) {
+        struct err err = {0};
+        send_text(w, w->name, "x", 0);
+        struct queue_message m = expect_one(w, w->a, PATIENCE_MS);
+        ok(queue_dead_letter(w->a, &m, "r", &err), &err);
+        queue_message_free(&m);
+    }
+    for (const char *handle = "1\0"
+                              "0\0";
+         *handle; handle += 2) {
+        struct err err = {0};
+        ok(queue_dead_take(w->sender, w->name, handle, false, &err), &err);
+    }
+    rd_kafka_t *rk = connect_plainly();
+    snprintf(topic, sizeof(topic), "%s-dlq", w->name);
+    int64_t until_ms = clock_boot_ms() + PATIENCE_MS;
+    while (low < 2 && clock_boot_ms() < until_ms) {
+        rd_kafka_query_watermark_offsets(rk, topic, 0, &low, &high, 1000);
+    }
+    rd_kafka_destroy(rk);
+    assert_true(low >= 2);
+}
+
+/* Some versions of the library abort in a consumer's first moments. */
+static void
+test_consumer_may_be_closed_at_any_moment(void **state)
+{
+    struct world *w = *state;
+    for (int64_t wait_ms = 0; wait_ms < 800; wait_ms += 80) {
+        char id[UUID_SIZE];
+        uuid_v4(id);
+        _cleanup(queue_close) struct queue *queue = world_connect(w, id);
+        expect_none(w, queue, wait_ms);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_open, world_close)
 
 static const struct CMUnitTest tests[] = {
     TEST(test_topic_deleted_under_its_consumer_is_made_again_and_reported),
     TEST(test_topic_deleted_under_its_sender_is_made_again),
     TEST(test_missing_topics_are_made_by_who_receives),
+    TEST(test_dead_letters_that_are_gone_are_deleted),
+    TEST(test_consumer_may_be_closed_at_any_moment),
     TEST(test_create_adds_partitions_and_takes_none_away),
     TEST(test_restarted_broker_has_lost_nothing),
     TEST(test_wiped_broker_is_reported_and_the_queue_works_on),

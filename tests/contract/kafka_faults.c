@@ -72,6 +72,37 @@ test_long_task_does_not_delay_its_neighbours(void **state)
     mock_world_close(&w);
 }
 
+/* More than the driver keeps, and longer than it reads for nobody. */
+static void
+test_busy_process_gets_every_message_once_when_it_has_time(void **state)
+{
+    (void)state;
+    enum { COUNT = 3000, BUSY_S = 12 };
+    static int seen[COUNT];
+    struct world w;
+    mock_world_open(&w, 1);
+    send_text(&w, w.name, "0", 0);
+    struct queue_message m = receive(&w, w.a);
+    seen[0]++;
+    ack(&w, w.a, &m);
+    for (int i = 1; i < COUNT; i++) {
+        char body[16];
+        snprintf(body, sizeof(body), "%d", i);
+        send_text(&w, w.name, body, 0);
+    }
+    sleep(BUSY_S);
+    for (int i = 1; i < COUNT; i++) {
+        m = receive(&w, w.a);
+        seen[atoi(m.body)]++;
+        ack(&w, w.a, &m);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(seen[i], 1);
+    }
+    expect_none(&w, w.a, 500);
+    mock_world_close(&w);
+}
+
 static void
 test_only_what_was_not_done_comes_again_to_another(void **state)
 {
@@ -390,6 +421,8 @@ test_member_put_out_of_the_group_has_lost_what_it_held(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_long_task_does_not_delay_its_neighbours),
+    cmocka_unit_test(
+        test_busy_process_gets_every_message_once_when_it_has_time),
     cmocka_unit_test(test_only_what_was_not_done_comes_again_to_another),
     cmocka_unit_test(test_partition_that_moves_takes_its_messages_along),
     cmocka_unit_test(test_delayed_message_outlives_the_processes),
