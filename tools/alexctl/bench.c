@@ -86,6 +86,8 @@ static const struct row {
                    BENCH_P99, true},
     [BENCH_SUSPENDED] = {"suspended_tasks", "suspended at once, 8 handlers", "",
                          500, BENCH_SUSPENDED, false},
+    [BENCH_SUSPENDED_KB] = {"suspended_kb", "  memory of each", "kB", 0,
+                            BENCH_SUSPENDED_KB, true},
     [BENCH_SUPERVISOR] = {"supervisor_mb", "memory (PSS) of a supervisor", "MB",
                           12, BENCH_SUPERVISOR, true},
     [BENCH_HANDLER] = {"handler_mb", "memory (PSS) of an idle handler", "MB", 3,

@@ -50,6 +50,10 @@ void bench_worker_stop(struct bench_worker *worker);
 /* A bench worker that has shown that it works. */
 int bench_worker_start_warm(struct bench *bench, struct bench_worker *worker,
                             struct err *err);
+/* Of the supervisor, and of a handler on average (PSS).  Returns -1 when it can
+ * not be read: workers hide it from everybody but root. */
+int bench_worker_memory(const struct bench_worker *worker,
+                        double *ret_supervisor_mb, double *ret_handler_mb);
 /* Returns -1 with an error when it has ended by itself. */
 int bench_worker_check(const struct bench_worker *worker, struct err *err);
 
@@ -97,6 +101,7 @@ enum bench_id {
     BENCH_P95,
     BENCH_P99,
     BENCH_SUSPENDED,
+    BENCH_SUSPENDED_KB,
     BENCH_SUPERVISOR,
     BENCH_HANDLER,
     BENCH_START,

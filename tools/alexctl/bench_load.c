@@ -1,11 +1,13 @@
 /* Load: how many tasks and jobs a second, how soon, how many at once. */
 
 #include <string.h>
+#include <time.h>
 
 #include "alexctl/bench.h"
 #include "alexctl/submitter.h"
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #define FEW_IN_FLIGHT 20 /* Makes claims of about ten. */
 #define NOOPS 30000
@@ -198,15 +200,51 @@ bench_latency(struct bench *bench, struct bench_results *ret, struct err *err)
 
 /* --- suspension -----------------------------------------------------------*/
 
+/* What the supervisor grows by, from idle to all suspended, over their number.
+ */
+static int
+weigh_suspended(struct bench *bench, const struct bench_worker *worker,
+                double idle_mb, struct bench_results *ret, struct err *err)
+{
+    double claimed = 0;
+    double mb = 0;
+    double handler_mb = 0;
+    int64_t give_up_ms = clock_boot_ms() + BENCH_PATIENCE_MS;
+    while (claimed < SUSPENDED && clock_boot_ms() < give_up_ms) {
+        if (bench_worker_check(worker, err) < 0 ||
+            bench_query(bench,
+                        "select count(claimed_at)::text from fleet.tasks "
+                        "where job_id in %s",
+                        &claimed, err) < 0) {
+            return -1;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    if (bench_worker_memory(worker, &mb, &handler_mb) == 0) {
+        bench_record(ret, BENCH_SUSPENDED_KB,
+                     (mb - idle_mb) * 1000 / SUSPENDED);
+    }
+    return 0;
+}
+
 /* Those that had been claimed when the first of them ended. */
 int
 bench_suspended(struct bench *bench, struct bench_results *ret, struct err *err)
 {
     _cleanup(bench_worker_stop) struct bench_worker worker = {0};
     double at_once = 0;
+    double idle_mb = 0;
+    double handler_mb = 0;
+    if (bench_worker_start_warm(bench, &worker, err) < 0 ||
+        bench_forget_jobs(bench, err) < 0) {
+        return -1;
+    }
+    if (bench_worker_memory(&worker, &idle_mb, &handler_mb) < 0) {
+        ctl_say("  so what each weighs is not known");
+    }
     if (bench_submit(bench, ASK_PARAMS, SUSPENDED, false, err) < 0 ||
-        bench_worker_start(bench, "bench", BENCH_HANDLERS, BENCH_IN_FLIGHT,
-                           &worker, err) < 0 ||
+        weigh_suspended(bench, &worker, idle_mb, ret, err) < 0 ||
         bench_await(bench, &worker, BENCH_PATIENCE_MS, err) < 0 ||
         bench_query(bench,
                     "with t as (select claimed_at, since from fleet.tasks "

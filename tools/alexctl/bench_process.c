@@ -63,9 +63,9 @@ children_of(pid_t parent, pid_t children[CHILDREN_MAX])
     return count;
 }
 
-/* Workers hide their memory from everybody but root. */
-static void
-record_memory(const struct bench_worker *worker, struct bench_results *ret)
+int
+bench_worker_memory(const struct bench_worker *worker,
+                    double *ret_supervisor_mb, double *ret_handler_mb)
 {
     pid_t children[CHILDREN_MAX];
     size_t count = children_of(worker->pid, children);
@@ -74,19 +74,18 @@ record_memory(const struct bench_worker *worker, struct bench_results *ret)
     if (count == 0 ||
         read_proc(worker->pid, "smaps_rollup", "Pss:", &supervisor_kb) < 0) {
         ctl_say("  memory can not be read here: be root");
-        return;
+        return -1;
     }
     for (size_t i = 0; i < count; i++) {
         long kb = 0;
         if (read_proc(children[i], "smaps_rollup", "Pss:", &kb) < 0) {
-            return;
+            return -1;
         }
         handlers_kb += (double)kb;
     }
-    bench_record(ret, BENCH_SUPERVISOR,
-                 (double)supervisor_kb * 1024 / MEGABYTE);
-    bench_record(ret, BENCH_HANDLER,
-                 handlers_kb / (double)count * 1024 / MEGABYTE);
+    *ret_supervisor_mb = (double)supervisor_kb * 1024 / MEGABYTE;
+    *ret_handler_mb = handlers_kb / (double)count * 1024 / MEGABYTE;
+    return 0;
 }
 
 static int
@@ -99,7 +98,12 @@ measure_memory(struct bench *bench, struct bench_results *ret, struct err *err)
         return -1;
     }
     nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-    record_memory(&worker, ret);
+    double supervisor_mb = 0;
+    double handler_mb = 0;
+    if (bench_worker_memory(&worker, &supervisor_mb, &handler_mb) == 0) {
+        bench_record(ret, BENCH_SUPERVISOR, supervisor_mb);
+        bench_record(ret, BENCH_HANDLER, handler_mb);
+    }
     return 0;
 }
 
