@@ -11,6 +11,9 @@ KNOWN = ("planner", "tagger", "charter", "retirement")
 
 
 class DeadLetters(fleet.FleetCase):
+    def wait(self, condition, limit_s=90, what="condition"):
+        return super().wait(condition, max(limit_s, 90), what)
+
     def alexctl(self, *words, code=0):
         """What it prints; it must end with this code."""
         done = subprocess.run(
@@ -265,15 +268,16 @@ class Replays(DeadLetters):
 class Why(DeadLetters):
     """Every state names what the job waits for."""
 
-    def assert_why(self, job, *says, limit_s=20):
+    def assert_why(self, job, *says):
         self.wait(lambda: all(words in self.alexctl("why", job)
-                              for words in says), limit_s, f"why says {says}")
+                              for words in says), what=f"why says {says}")
 
     def test_blocked_task_names_its_child_and_a_lease_its_owner_and_age(self):
         job, = self.servers.submit({"op": "fan", "width": 1, "join": True,
                                     "child": {"op": "sleep", "ms": 60000}})
         self.worker(ALEX_LEASE="30s")
-        self.wait_state(job, "leased", node="plan.0")
+        self.wait(lambda: self.count("fleet.tasks", job_id=job, node="plan.0",
+                                     state="leased"))
         owner = self.servers.task(job, "plan.0")["lease_owner"]
         self.assert_why(job, "bench (plan.join) has waited for others",
                         "bench (plan.0) is leased",
