@@ -118,9 +118,9 @@ refused(struct sqs_call *call, struct sqs_wire *wire, const char *code,
         forget_urls(wire);
         call->missing = true;
         return err_set(err, ERR_RETRY, 404,
-                       "queue %s does not exist; make it with: "
-                       "alexctl queue create %s",
-                       queue, queue);
+                       "queue %s does not exist in %s; make it with: "
+                       "alexctl queue create",
+                       queue, aws_client_region(wire->client));
     }
     if (err->kind == ERR_REJECT && is_denied(code)) {
         err->kind = ERR_FATAL;

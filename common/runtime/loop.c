@@ -18,6 +18,7 @@
 
 #define EVENTS_MAX 8
 #define EXIT_UNFIT 70
+#define EXIT_CONFIG 78
 /* After the grace: for killing, settling and giving back. */
 #define AFTER_GRACE_MS 900
 
@@ -112,7 +113,7 @@ unfit(struct loop *loop, const struct err *err)
     if (!loop->draining) {
         log_error("unfit, stopping", "error=%s", err->text);
     }
-    drain(loop, "unfit", EXIT_UNFIT);
+    drain(loop, "unfit", err->code == EXIT_CONFIG ? EXIT_CONFIG : EXIT_UNFIT);
 }
 
 static void
