@@ -3,7 +3,6 @@
  * - What is written stays what it was but for parameters: without a colon that
  *   begins a name, the text comes out as it went in, up to its end.
  * - Names are counted once each and are names. */
-#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +27,7 @@ require_names(const struct lex *lex)
 {
     for (size_t i = 0; i < lex->name_count; i++) {
         const char *name = lex->names[i];
-        require(name[0] && !isdigit((unsigned char)name[0]), "no name");
+        require(name[0] != '\0', "no name");
         require(strlen(name) <= LEX_NAME_MAX, "name too long");
         for (size_t k = 0; k < i; k++) {
             require(strcmp(name, lex->names[k]) != 0, "name counted twice");

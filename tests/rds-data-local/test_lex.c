@@ -43,6 +43,7 @@ test_names_become_numbers_in_order_of_appearance(void **state)
         {"select :a::int", "select $1::int", 1},
         {"select(:a)", "select($1)", 1},
         {"select :n\xc3\xa9", "select $1", 1},
+        {"values (:1, :2, :1)", "values ($1, $2, $1)", 2},
         {"", "", 0},
     };
     (void)state;
@@ -57,7 +58,9 @@ test_colons_that_are_no_parameters_stay(void **state)
 {
     static const struct row rows[] = {
         {"select 'a':: text", "select 'a':: text", 0},
-        {"select x[1:2]", "select x[1:2]", 0},
+        {"select x[1:2], :1", "select x[1:2], $1", 1},
+        {"select x[f(y[1:2]):3]", "select x[f(y[1:2]):3]", 0},
+        {"select x[:a:2]", "select x[$1:2]", 1},
         {"f(a := 1)", "f(a := 1)", 0},
         {"select ':a'", "select ':a'", 0},
         {"select 'it''s :a'", "select 'it''s :a'", 0},

@@ -12,6 +12,7 @@ struct text {
     const char *at;
     const char *end;
     const char *start;
+    int brackets; /* '[' that are open. */
 };
 
 static bool
@@ -127,11 +128,13 @@ skip_dollar(struct text *text)
 
 /* --- parameters ---------------------------------------------------------- */
 
+/* Clients also call them :1, :2, ..., but not within '[1:2]'. */
 static size_t
 name_size(const struct text *text)
 {
     size_t size = 0;
-    if (!is_name_start(peek(text, 1))) {
+    char first = peek(text, 1);
+    if (!is_name(first) || (text->brackets > 0 && !is_name_start(first))) {
         return 0;
     }
     while (is_name(peek(text, 1 + size))) {
@@ -197,6 +200,7 @@ skip(struct text *text)
     } else if (c == ':' && (peek(text, 1) == ':' || peek(text, 1) == '=')) {
         text->at += 2;
     } else {
+        text->brackets += (c == '[') - (c == ']');
         text->at++;
     }
 }
@@ -238,7 +242,7 @@ int
 lex_sql(const char *sql, size_t size, struct lex *ret, struct err *err)
 {
     _cleanup(lex_free) struct lex lex = {0};
-    struct text text = {sql, sql + size, sql};
+    struct text text = {.at = sql, .end = sql + size, .start = sql};
     buf_reserve(&lex.sql, size);
     buf_puts(&lex.sql, "");
     if (scan(&lex, &text, err)) {

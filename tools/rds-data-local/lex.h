@@ -1,4 +1,5 @@
-/* SQL as clients of the Data API write it: ':name' where PostgreSQL wants $1.
+/* SQL as clients of the Data API write it: ':name', or ':1', where PostgreSQL
+ * wants $1.
  *
  * Knows what PostgreSQL's own lexer knows about where a colon is no parameter:
  * string constants with their doubled quotes and, after E, backslashes; quoted

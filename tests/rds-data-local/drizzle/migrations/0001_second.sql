@@ -1,0 +1,1 @@
+CREATE TABLE "pets" ("id" serial PRIMARY KEY, "owner" uuid REFERENCES "people"("id"), "name" varchar(20) NOT NULL);
