@@ -103,6 +103,13 @@ class Call(unittest.TestCase):
         got, requests = run(skewed)
         self.assertEqual((got["kind"], len(requests)), ("reject", 2))
 
+    def test_a_clock_that_runs_away_is_followed_once(self):
+        dates = [email.utils.formatdate(time.time() + hours * 3600,
+                                        usegmt=True) for hours in range(1, 9)]
+        got, requests = run(*[error("RequestExpired", Date=date)
+                              for date in dates])
+        self.assertEqual((got["kind"], len(requests)), ("reject", 2))
+
     def test_a_right_clock_is_no_reason_to_repeat(self):
         _, requests = run(error("SignatureDoesNotMatch", 403))
         self.assertEqual(len(requests), 1)

@@ -317,6 +317,18 @@ class Instance(Case):
         machine = Machine([keys("OLD"), keys("NEW")], expired_for("OLD"))
         self.assert_keys(self.call(machine, **self.ENV), "OLD", "NEW")
 
+    def test_keys_that_are_always_expired_are_renewed_once_a_call(self):
+        documents = (keys(f"K{i}") for i in range(99))
+        with Server(None) as server:
+            server.reply = lambda r: (Reply(200, next(documents))
+                                      if r.path == "/creds" else
+                                      error("ExpiredTokenException", 403))
+            with Caller(PROGRAM, server.url,
+                        AWS_CONTAINER_CREDENTIALS_FULL_URI=server.url +
+                        "/creds") as caller:
+                self.assertEqual(caller.call()["kind"], "retry")
+            self.assertEqual(server.key_ids(), ["K0", "K1"])
+
     def test_a_hiccup_is_asked_again(self):
         machine = Machine([keys("I")])
         machine.fails = 2

@@ -151,6 +151,7 @@ test_many_threads_cause_one_load(void **state)
     struct asker askers[THREADS] = {0};
     _cleanup(http_stub_stop) struct http_stub *stub = start(&endpoint);
     (void)state;
+    (void)stub;
     for (size_t i = 0; i < THREADS; i++) {
         asker_start(&askers[i]);
     }
@@ -166,6 +167,7 @@ test_renewed_from_15_minutes_before_the_end_and_not_earlier(void **state)
     struct endpoint endpoint = {0};
     _cleanup(http_stub_stop) struct http_stub *stub = start(&endpoint);
     (void)state;
+    (void)stub;
     assert_key("K1");
     later_ms += 44 * MINUTE_MS;
     assert_key("K1");
@@ -181,6 +183,7 @@ test_until_10_minutes_before_nobody_else_waits(void **state)
     struct asker first = {0};
     _cleanup(http_stub_stop) struct http_stub *stub = start(&endpoint);
     (void)state;
+    (void)stub;
     assert_key("K1");
     later_ms += 46 * MINUTE_MS;
     endpoint.held = true;
@@ -199,6 +202,7 @@ test_from_10_minutes_before_all_wait(void **state)
     struct asker first = {0};
     _cleanup(http_stub_stop) struct http_stub *stub = start(&endpoint);
     (void)state;
+    (void)stub;
     assert_key("K1");
     later_ms += 51 * MINUTE_MS;
     endpoint.delay_ms = 500;
@@ -217,6 +221,7 @@ test_a_failing_source_is_gone_without_until_the_end(void **state)
     struct credentials none = {0};
     _cleanup(http_stub_stop) struct http_stub *stub = start(&endpoint);
     (void)state;
+    (void)stub;
     assert_key("K1");
     endpoint.fails = true;
     later_ms += 51 * MINUTE_MS;
@@ -244,6 +249,7 @@ test_of_those_refused_only_the_current_are_renewed(void **state)
     _cleanup(credentials_free) struct credentials old = {0};
     _cleanup(http_stub_stop) struct http_stub *stub = start(&endpoint);
     (void)state;
+    (void)stub;
     get(&old);
     for (int i = 0; i < 2; i++) { /* Two threads were refused with K1. */
         assert_int_equal(
@@ -261,6 +267,7 @@ test_a_wait_ends_at_the_deadline(void **state)
     struct err err = {0};
     _cleanup(http_stub_stop) struct http_stub *stub = start(&endpoint);
     (void)state;
+    (void)stub;
     assert_int_equal(credentials_get(clock_boot_ms() + 100, &none, &err), -1);
     assert_int_equal(err.kind, ERR_RETRY);
     endpoint.delay_ms = 0;
