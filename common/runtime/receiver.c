@@ -189,6 +189,7 @@ ack_early(struct receiver *receiver, const struct batch *batch)
     for (size_t i = 0; i < batch->count; i++) {
         struct run *run = batch->runs[i];
         if (run->fence != 0) {
+            FAULT_POINT(FAULT_BEFORE_ACK);
             flight_acked(receiver->sup->flight, run);
             messages[count++] = run->message;
         }

@@ -27,6 +27,7 @@ be started.
 """
 import argparse
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -133,6 +134,8 @@ def parse():
 
 def main():
     options = parse()
+    # What was started is ended whoever ends us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if options.list:
         print(*FAULTS, sep="\n")
         return
@@ -141,15 +144,15 @@ def main():
     servers = Servers(options.build.resolve(), options.queue)
     print(f"queue {options.queue}, seed {options.seed}\n{HEAD}", flush=True)
     started = time.monotonic()
-    passed = False
+    passed, rows = False, []
     try:
         rows = run_all(servers, options, times)
         passed = all(row.passed() for row in rows)
         print(total(rows))
     finally:
         if not passed:
-            print(f"kept for a look: {servers.dir} (tools/servers stop --dir "
-                  f"{servers.dir} --remove)")
+            print(f"kept for a look: {servers.dir} (tools/servers start --dir "
+                  f"{servers.dir}; then umount {servers.disk}; rm -r)")
         servers.close(remove=passed)
     print(f"chaos: {sum(r.passed() for r in rows)} faults did no harm, "
           f"{sum(not r.passed() for r in rows)} did; "

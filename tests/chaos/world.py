@@ -177,11 +177,10 @@ class Servers:
             ALEX_POLYGON_URL=f"http://127.0.0.1:{server.server_port}")
 
     def close(self, remove):
+        self.tool("stop", "--hard", "--keep")
         if remove:
-            self.tool("stop", "--hard", "--keep")
-        if self.has_disk:
-            subprocess.run(["umount", "-l", self.disk], check=False)
-        if remove:
+            if self.has_disk:
+                subprocess.run(["umount", "-l", self.disk], check=False)
             self.tool("stop", "--remove")
 
     # --- what is asked of them
