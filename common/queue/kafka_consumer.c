@@ -15,8 +15,7 @@
 /* Reading stops above these, and goes on below a half. */
 #define WAITING_MAX 1000
 #define DELAYED_MAX 10000
-/* Nobody received for so long (the store is down): others may not have to wait
- * for what would only lie here. */
+/* Nobody received for so long (the store is down): no more is read. */
 #define IDLE_MS 10000
 #define RETRY_MS 500
 #define MOVED_AT_ONCE 100

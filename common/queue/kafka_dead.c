@@ -135,7 +135,7 @@ scan_open(struct scan *scan, const struct kafka_address *address,
           struct kafka_producer *producer, const char *name, struct err *err)
 {
     _cleanup(cleanup_free) struct kafka_offsets *offsets = NULL;
-    size_t count;
+    size_t count = 0;
     scan->producer = producer;
     kafka_topic(name, KAFKA_DEAD, scan->topic);
     if (kafka_topics_offsets(producer, scan->topic, &offsets, &count, err)) {
@@ -312,7 +312,7 @@ kafka_dead_take(const struct kafka_address *address,
                 const char *handle, bool resend, struct err *err)
 {
     _cleanup(scan_close) struct scan scan = {.health = KAFKA_HEALTH};
-    int64_t offset;
+    int64_t offset = 0;
     if (parse_handle(handle, &offset, err) ||
         scan_open(&scan, address, producer, name, err)) {
         return -1;

@@ -222,7 +222,7 @@ look(struct kafka_producer *producer, const char *name, bool *ret_all,
     bool all = true;
     for (size_t i = 0; i < ARRAY_COUNT(topics); i++) {
         char topic[KAFKA_TOPIC_SIZE];
-        int count;
+        int count = 0;
         kafka_topic(name, topics[i].suffix, topic);
         if (count_partitions(producer, topic, &count, err)) {
             return -1;
@@ -241,7 +241,7 @@ await_topics(struct kafka_producer *producer, const char *name, struct err *err)
     int64_t until_ms = clock_boot_ms() + kafka_producer_call_ms(producer);
     do {
         bool all;
-        int partitions;
+        int partitions = 0;
         if (look(producer, name, &all, &partitions, err)) {
             return -1;
         }
@@ -260,7 +260,7 @@ kafka_topics_create(struct kafka_producer *producer, const char *name,
 {
     struct creation creation = {.name = name, .partitions = partitions};
     bool all;
-    int had;
+    int had = 0;
     if (look(producer, name, &all, &had, err)) {
         return -1;
     }
@@ -331,7 +331,7 @@ kafka_topics_offsets(struct kafka_producer *producer, const char *topic,
                      struct kafka_offsets **ret, size_t *ret_count,
                      struct err *err)
 {
-    int count;
+    int count = 0;
     if (count_partitions(producer, topic, &count, err)) {
         return -1;
     }

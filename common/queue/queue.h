@@ -10,7 +10,10 @@
  *                                                 and SIGPIPE ignored
  *     sqs://region[/account]                      Amazon SQS, or what answers
  *                                                 at AWS_ENDPOINT_URL_SQS
- *     kafka://host:9092[,host:9092]               topics and consumer groups
+ *     kafka://[user:password@]host:9092[,host:9092][?sasl=MECHANISM][&ca=FILE]
+ *                                                 topics and consumer groups;
+ *                                                 SCRAM-SHA-512 unless told
+ *     kafkas://...                                the same over TLS
  *
  * A 'struct queue' is one connection, for one thread at a time.  It connects
  * when first used and again after failures.  Messages are values: a message
@@ -52,7 +55,8 @@ struct queue_letter {  /* A message to send. */
 
 struct queue_depth {
     int64_t waiting;   /* Not yet delivered. */
-    int64_t in_flight; /* Delivered, not acked. */
+    int64_t in_flight; /* Delivered, not acked; on Kafka by this process,
+                          others' count as waiting. */
     int64_t delayed;
     int64_t dead; /* In NAME-dlq. */
 };

@@ -224,15 +224,14 @@ test_body_too_large_is_dead_lettered_unread(void **state)
 {
     (void)state;
     struct world w;
-    struct queue_message found[2];
+    struct queue_message found[2] = {0};
     struct err err = {0};
     char next[QUEUE_HANDLE_SIZE];
-    size_t size = QUEUE_BODY_MAX_BYTES + 1;
+    static char body[QUEUE_BODY_MAX_BYTES + 1];
     size_t count = 0;
-    _cleanup(cleanup_free) char *body = malloc(size);
-    memset(body, 'x', size);
+    memset(body, 'x', sizeof(body));
     mock_world_open(&w, 1);
-    mock_produce(w.name, body, size);
+    mock_produce(w.name, body, sizeof(body));
     send_text(&w, w.name, "small", 0);
     struct queue_message m = receive(&w, w.a);
     assert_string_equal(m.body, "small");
