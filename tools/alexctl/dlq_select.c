@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/conf_text.h"
 
-#define PAGE_MAX 500
+#define PAGE_MAX 1000
 #define CHUNK_BYTES (64u * 1024)
 #define TIME_SIZE 40
 

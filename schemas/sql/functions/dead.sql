@@ -29,15 +29,8 @@ begin
     page := array(
         select to_jsonb(d) || case when (request -> 'detail')::boolean
                                    then fleet.dead_detail(d.task) else '{}' end
-        from fleet.deaths(request, asked) d
-        where (request ->> 'after') is null
-           or (d.ended_at, d.job, d.task) > (
-               (request #>> '{after,at}')::timestamptz,
-               (select job_id from fleet.tasks
-                where id = (request #>> '{after,task}')::uuid),
-               (request #>> '{after,task}')::uuid)
-        order by d.ended_at, d.job, d.task
-        limit most + 1);
+        from fleet.deaths(request, asked, most + 1) d
+        order by d.ended_at, d.job, d.task);
     return query select jsonb_build_object('next',
         case when cardinality(page) > most then jsonb_build_object(
             'at', page[most] ->> 'ended_at', 'task', page[most] ->> 'task')
@@ -48,7 +41,8 @@ end $$;
 
 -- The deaths that a request asks for.  Tasks named by their ids come whatever
 -- their state; with 'replayed' also tasks whose last death was replayed.
-create or replace function fleet.deaths(request jsonb, asked uuid[])
+create or replace function fleet.deaths(
+    request jsonb, asked uuid[], most integer)
 returns table (task uuid, job uuid, node text, agent text, "user" text,
                state text, class text, text text, at timestamptz,
                age_ms bigint, failures integer, crashes integer,
@@ -63,6 +57,10 @@ declare
                 then '{cancelled}'::text[] else '{}' end;
     replayed constant boolean := coalesce((request -> 'replayed')::boolean,
                                           false);
+    after_at constant timestamptz := request #>> '{after,at}';
+    after_task constant uuid := request #>> '{after,task}';
+    after_job constant uuid := (select job_id from fleet.tasks
+                                where id = after_task);
 begin
     return query
     with death as (
@@ -83,35 +81,45 @@ begin
           and t.job_id = coalesce((request ->> 'job')::uuid, t.job_id)
           and t.agent = coalesce(request ->> 'agent', t.agent)
     )
-    select (d.row).id, (d.row).job_id, (d.row).node, (d.row).agent,
-           j.clerk_user_id::text, (d.row).state, d.error ->> 'class',
-           left(d.error ->> 'text', 2000), d.at,
-           (date_part('epoch', clock_timestamp() - d.at) * 1000)::bigint,
+    select (d.row).id, (d.row).job_id, (d.row).node, (d.row).agent, d.user_id,
+           (d.row).state, d.error ->> 'class', left(d.error ->> 'text', 2000),
+           d.at, (date_part('epoch', clock_timestamp() - d.at) * 1000)::bigint,
            (d.row).failures, (d.row).crashes, (d.row).losses, (d.row).fence,
-           coalesce(d.times, 0), s.task_id is not null,
+           coalesce(d.times, 0), d.dismissed,
            case when v.verdict = 'would_run'
                      and d.times > (request -> 'max_replays')::bigint
                 then 'replayed_before' else v.verdict end,
-           coalesce(r.ended_at, '9999-12-31')
-    from death d
-    left join fleet.runs r on r.job_id = (d.row).job_id
-    left join public.jobs j on j.id = (d.row).job_id
-    left join fleet.dismissals s
-        on s.task_id = (d.row).id and s.fence = (d.row).fence
+           d.ended_at
+    from (
+        select d.*, r as run, j.clerk_user_id::text as user_id,
+               s.task_id is not null as dismissed, e.ended_at
+        from death d
+        left join fleet.runs r on r.job_id = (d.row).job_id
+        left join public.jobs j on j.id = (d.row).job_id
+        left join fleet.dismissals s
+            on s.task_id = (d.row).id and s.fence = (d.row).fence
+        cross join lateral (
+            select coalesce(r.ended_at, '9999-12-31') as ended_at) e
+        where (asked <> '{}' or s.task_id is null
+               or (request -> 'dismissed')::boolean)
+          and (request ->> 'user' is null
+               or j.clerk_user_id = request ->> 'user')
+          and (request ->> 'class' is null
+               or d.error ->> 'class' = request ->> 'class')
+          and (request ->> 'like' is null
+               or d.error ->> 'text' ilike '%' || (request ->> 'like') || '%'
+                  escape '')
+          and d.at >= coalesce((request ->> 'since')::timestamptz, '-infinity')
+          and d.at < coalesce((request ->> 'until')::timestamptz, 'infinity')
+          and (after_task is null
+               or (e.ended_at, (d.row).job_id, (d.row).id)
+                  > (after_at, after_job, after_task))
+        order by e.ended_at, (d.row).job_id, (d.row).id
+        limit most) d
     cross join lateral (
-        select fleet.replay_verdict(d.row, r,
+        select fleet.replay_verdict(d.row, d.run,
             coalesce((request -> 'cancelled')::boolean, false),
-            coalesce((request -> 'extend')::boolean, false)) as verdict) v
-    where (asked <> '{}' or s.task_id is null
-           or (request -> 'dismissed')::boolean)
-      and (request ->> 'user' is null or j.clerk_user_id = request ->> 'user')
-      and (request ->> 'class' is null
-           or d.error ->> 'class' = request ->> 'class')
-      and (request ->> 'like' is null
-           or d.error ->> 'text' ilike '%' || (request ->> 'like') || '%'
-              escape '')
-      and d.at >= coalesce((request ->> 'since')::timestamptz, '-infinity')
-      and d.at < coalesce((request ->> 'until')::timestamptz, 'infinity');
+            coalesce((request -> 'extend')::boolean, false)) as verdict) v;
 end $$;
 
 -- What somebody who looks at one death wants to know beside it.
