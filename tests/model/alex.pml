@@ -225,7 +225,7 @@ inline charge_loss(n)
     lost[n] = false
 }
 
-/* fleet.take: its conditions.
+/* fleet.lease: its conditions.
  * NOIDEMC: a repeated claim is told 'busy', like any other.
  * NOCLAIMDUE: what is due waits for somebody else to make it ready. */
 #define AGAIN(n, w)                                                            \
@@ -235,7 +235,7 @@ inline charge_loss(n)
      state[n] == RETRY_WAIT && due[n] && !NOCLAIMDUE)
 #define TAKES(n, w) (committed && (AGAIN(n, w) || OPEN_TO_ALL(n)))
 
-/* fleet.take: its update.
+/* fleet.lease: its update.
  * CHARGEATCLAIM: the attempt counts from here, and is refunded if it ends well.
  */
 inline take(w)
