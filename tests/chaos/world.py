@@ -95,8 +95,8 @@ class Servers:
         self.start_broker()
         self.env = self.read_env()
         self.direct = self.env["ALEX_TEST_POSTGRES"].rsplit("/", 1)[0] + "/alex"
-        self.admin_env = dict(self.env, ALEX_ADMIN_STORE_URL=self.direct)
         self.interpose()
+        self.admin_env = dict(self.env, ALEX_ADMIN_STORE_URL=self.direct)
         self.points = Points(self.dir / "points")
         self.env["ALEX_FAULTS"] = str(self.points.path)
         self.serve_quotes()
@@ -126,9 +126,16 @@ class Servers:
 
     def start_broker(self):
         self.tool("start", "--only", self.broker)
+        self.follow_broker()
 
     def restart(self, server):
         self.tool("restart", server, "--hard")
+        self.follow_broker()
+
+    def follow_broker(self):
+        """Its port is another if the one it had was still taken."""
+        port = (self.dir / f"{self.broker}.port").read_text()
+        self.queue_proxy.target = int(port)
 
     def wipe(self):
         if self.queue == "redis":
@@ -164,7 +171,6 @@ class Servers:
         name = ("AWS_ENDPOINT_URL_SQS" if self.queue == "sqs" else
                 "ALEX_QUEUE_URL")
         port = re.search(r":(\d+)(/|$)", self.env[name]).group(1)
-        self.queue_proxy.target = int(port)
         self.env[name] = self.env[name].replace(f":{port}",
                                                 f":{self.queue_proxy.port}")
 
