@@ -319,9 +319,9 @@ class Fsck(engine.EngineTest):
                 ("unmet", "b", True, "unmet = 2"),
                 ("unmet", "b", True, "unmet = 0"),
                 ("needs", "b", False, "needs = '{a,nobody}'"),
-                ("result", "a", False, "state = 'succeeded'"),
+                ("result", "a", True, "state = 'succeeded'"),
                 ("orphan task", "b", True, "job_id = gen_random_uuid()"),
-                ("root", "runs", False, "root_task = gen_random_uuid()")):
+                ("root", "runs", True, "root_task = gen_random_uuid()")):
             with self.subTest(rule=rule, breaking=breaking):
                 job = self.job("a", "b<a")
                 self.assertSound()
