@@ -29,7 +29,8 @@ POINTS = ["after_receive", "after_claim", "mid_handler", "after_checkpoint",
           "stop_holding", "stop_settling", "send_twice"]
 DEADLY = POINTS[:-3]
 BROKERS = {"redis": "redis", "sqs": "elasticmq", "kafka": "kafka"}
-DISK_MIB = {"redis": 64, "sqs": 128, "kafka": 512}
+# ElasticMQ keeps what it forgot until it is restarted.
+DISK_MIB = {"redis": 64, "sqs": 3072, "kafka": 512}
 TABLES = ("fleet.runs, fleet.tasks, fleet.inputs, fleet.results, "
           "fleet.checkpoints, fleet.events, fleet.replays")
 
