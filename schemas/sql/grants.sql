@@ -9,7 +9,16 @@ begin
         if not exists (select from pg_roles where rolname = name) then
             execute format('create role %I login', name);
         end if;
-        execute format('alter role %I set statement_timeout = ''20s''', name);
+        -- Once: roles are the cluster's, and two databases may be migrated
+        -- at the same time.
+        if not exists (
+            select from pg_db_role_setting s join pg_roles r on r.oid = s.setrole
+            where r.rolname = name and s.setdatabase = 0
+              and s.setconfig @> array['statement_timeout=20s'])
+        then
+            execute format('alter role %I set statement_timeout = ''20s''',
+                           name);
+        end if;
     end loop;
 end $$;
 
