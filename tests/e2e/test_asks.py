@@ -76,7 +76,7 @@ class Asks(fleet.FleetCase):
         # 12 MB together: more than a supervisor keeps while they wait.
         worker = self.worker(ALEX_LEASE="10s")
         filler = "x" * 60000
-        self.servers.submit(*[{"op": "ask", "delay_ms": 12000,
+        self.servers.submit(*[{"op": "ask", "delay_ms": 25000,
                                "filler": filler}] * 200)
         self.wait(lambda: worker.metric("alex_parked") == 200, 30)
         reads = 'alex_engine_call_seconds_count{function="read"}'
