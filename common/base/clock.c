@@ -52,6 +52,15 @@ clock_format_utc(int64_t wall_ms, char *text, size_t size)
     snprintf(text, size, "%.25s.%03dZ", date, (int)ms);
 }
 
+void
+clock_sleep_ms(int64_t ms)
+{
+    struct timespec span = {.tv_sec = ms / 1000,
+                            .tv_nsec = ms % 1000 * 1000000};
+
+    nanosleep(&span, NULL);
+}
+
 int64_t
 clock_jitter_ms(int64_t low, int64_t high)
 {

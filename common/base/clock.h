@@ -12,5 +12,7 @@ int64_t clock_boot_us(void);
 int64_t clock_wall_ms(void);
 /* "2026-11-23T10:11:12.345Z"; 'text' holds at least 32 bytes. */
 void clock_format_utc(int64_t wall_ms, char *text, size_t size);
+/* Sleeps; a signal may end it early. */
+void clock_sleep_ms(int64_t ms);
 /* A random value in [low, high], for jitter. */
 int64_t clock_jitter_ms(int64_t low, int64_t high);

@@ -282,9 +282,7 @@ sqs_wire_pause(int round, int64_t deadline_ms)
     if (round >= ROUNDS_MAX || clock_boot_ms() + pause_ms >= deadline_ms) {
         return false;
     }
-    const struct timespec pause = {.tv_sec = pause_ms / 1000,
-                                   .tv_nsec = pause_ms % 1000 * 1000000};
-    nanosleep(&pause, NULL);
+    clock_sleep_ms(pause_ms);
     return true;
 }
 

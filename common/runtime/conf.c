@@ -12,9 +12,11 @@
 
 static const struct conf_row rows[] = {
     {CONF_SECRET, "ALEX_STORE_URL", FIELD(store_url), NULL, 1, 4096,
-     "database with the engine: postgres://user:password@host:5432/alex"},
+     "database with the engine: postgres://user:password@host:5432/alex or "
+     "rds-data://<cluster ARN>?secret=<ARN>&database=alex"},
     {CONF_SECRET, "ALEX_QUEUE_URL", FIELD(queue_url), NULL, 1, 4096,
-     "broker of the doorbells: redis://user:password@host:6379/0"},
+     "broker of the doorbells: redis://user:password@host:6379/0, "
+     "sqs://region/account or kafka://host:9092"},
     {CONF_STR, "ALEX_INTAKE_QUEUE", FIELD(intake_queue), "", 1, 80,
      "planner: also take jobs from this queue, which Alex's own API writes to: "
      "alex-analysis-jobs"},

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "base/cleanup.h"
@@ -42,9 +41,7 @@ try_again(struct settler *settler, const char *message, const struct err *err)
         supervisor_unfit(settler->sup, err);
         return false;
     }
-    int64_t wait_ms = backoff_next_ms(&settler->backoff, message, err);
-    struct timespec wait = {wait_ms / 1000, wait_ms % 1000 * 1000000};
-    nanosleep(&wait, NULL);
+    clock_sleep_ms(backoff_next_ms(&settler->backoff, message, err));
     return true;
 }
 

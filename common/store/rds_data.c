@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "aws/call.h"
 #include "base/arena.h"
@@ -90,13 +89,6 @@ send_once(struct rds *rds, const char *path, const struct buf *body,
     return -1;
 }
 
-static void
-pause_ms(int64_t ms)
-{
-    struct timespec span = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&span, NULL);
-}
-
 /* Again while the service says that it did not run it: throttled, or the
  * database is resuming from a pause. */
 static int
@@ -121,7 +113,7 @@ send_request(struct rds *rds, const char *path, const struct buf *body,
             return result;
         }
         aws_reply_free(&reply);
-        pause_ms(wait_ms);
+        clock_sleep_ms(wait_ms);
         most_ms = 2 * most_ms < AGAIN_MAX_MS ? 2 * most_ms : AGAIN_MAX_MS;
     }
 }

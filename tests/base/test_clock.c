@@ -76,6 +76,16 @@ test_jitter_stays_in_its_span_and_reaches_both_ends(void **state)
     clock_jitter_ms(INT64_MIN, INT64_MAX);
 }
 
+static void
+test_sleep_is_not_shorter_than_asked(void **state)
+{
+    int64_t from_us = clock_boot_us();
+
+    (void)state;
+    clock_sleep_ms(30);
+    assert_true(clock_boot_us() - from_us >= 30000);
+}
+
 int
 main(void)
 {
@@ -84,6 +94,7 @@ main(void)
         cmocka_unit_test(test_an_impossible_date_stays_inside_the_text),
         cmocka_unit_test(test_the_units_of_the_boot_clock_agree),
         cmocka_unit_test(test_the_wall_clock_is_milliseconds_since_1970),
+        cmocka_unit_test(test_sleep_is_not_shorter_than_asked),
         cmocka_unit_test(test_jitter_stays_in_its_span_and_reaches_both_ends),
     };
 

@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "alexctl/bench.h"
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/conf.h"
 
 #define STOP_WITHIN_MS 10000
@@ -131,7 +131,7 @@ bench_worker_stop(struct bench_worker *worker)
             worker->pid = 0;
             return;
         }
-        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000}, NULL);
+        clock_sleep_ms(POLL_MS);
     }
     kill(worker->pid, SIGKILL);
     waitpid(worker->pid, &status, 0);

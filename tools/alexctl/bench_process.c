@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "alexctl/bench.h"
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #define HANDLERS 8
 #define STARTS 5
@@ -97,7 +97,7 @@ measure_memory(struct bench *bench, struct bench_results *ret, struct err *err)
         bench_await(bench, &worker, PATIENCE_MS, err) < 0) {
         return -1;
     }
-    nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    clock_sleep_ms(1000);
     double supervisor_mb = 0;
     double handler_mb = 0;
     if (bench_worker_memory(&worker, &supervisor_mb, &handler_mb) == 0) {

@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "base/cleanup.h"
@@ -12,14 +11,6 @@
 #define CALL_TIMEOUT_MS 20000
 #define CALL_TRIES 4
 #define RING_TRIES 4
-
-void
-ctl_pause_ms(int64_t ms)
-{
-    struct timespec span = {.tv_sec = ms / 1000,
-                            .tv_nsec = ms % 1000 * 1000000};
-    nanosleep(&span, NULL);
-}
 
 void
 ctl_close(struct ctl **ctl)
@@ -88,7 +79,7 @@ ctl_call(struct ctl *ctl, const char *function, const struct buf *request,
         if (err->kind != ERR_RETRY || try == CALL_TRIES) {
             return -1;
         }
-        ctl_pause_ms(clock_jitter_ms(100, 200) * try);
+        clock_sleep_ms(clock_jitter_ms(100, 200) * try);
     }
 }
 
@@ -149,7 +140,7 @@ ring_batch(struct queue *queue, const struct bell *bells, size_t count,
         if (err->kind != ERR_RETRY || try == RING_TRIES) {
             return err_wrap(err, "sending doorbells");
         }
-        ctl_pause_ms(clock_jitter_ms(100, 200) * try);
+        clock_sleep_ms(clock_jitter_ms(100, 200) * try);
     }
     return 0;
 }

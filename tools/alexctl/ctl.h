@@ -94,6 +94,5 @@ int ctl_job_id(const char *job, char ret[UUID_SIZE], struct err *err);
  * between ("planner,tagger"); false at the end. */
 bool ctl_next_agent(const char **at, char ret[64]);
 
-void ctl_pause_ms(int64_t ms);
 /* A line for people on standard error. */
 void ctl_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "alexctl/ctl.h"
 #include "alexctl/db_files.h"
@@ -195,8 +194,7 @@ apply_step(struct store *store, const struct step *step, enum step_result *ret,
             return -1;
         }
         ctl_say("%s: %s; trying again", step->file->name, err->text);
-        int64_t pause_ms = clock_jitter_ms(PAUSE_LOW_MS, PAUSE_HIGH_MS);
-        nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000}, NULL);
+        clock_sleep_ms(clock_jitter_ms(PAUSE_LOW_MS, PAUSE_HIGH_MS));
     }
     return 0;
 }

@@ -240,7 +240,7 @@ keep_rate(const struct replay *r)
         int64_t due_ms = r->started_boot_ms + r->sent * 1000 / r->options->rate;
         int64_t left_ms = due_ms - clock_boot_ms();
         if (left_ms > 0) {
-            ctl_pause_ms(left_ms);
+            clock_sleep_ms(left_ms);
         }
     }
 }
@@ -356,7 +356,7 @@ await(struct replay *r, size_t end, struct canary *ret, struct err *err)
                            "the others wait. 'alexctl why JOB' says for what",
                            r->options->wait, ret->ended, ret->count);
         }
-        ctl_pause_ms(POLL_MS);
+        clock_sleep_ms(POLL_MS);
     }
 }
 

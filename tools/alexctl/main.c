@@ -27,7 +27,10 @@ static const struct command *const commands[] = {
 
 static const struct conf_row settings[] = {
     {CONF_SECRET, "ALEX_STORE_URL", offsetof(struct ctl, store_url), "", 0,
-     4096, "the database: postgres://user:password@host:5432/alex", NULL},
+     4096,
+     "the database: postgres://user:password@host:5432/alex or "
+     "rds-data://<cluster ARN>?secret=<ARN>&database=alex",
+     NULL},
     {CONF_SECRET, "ALEX_ADMIN_STORE_URL", offsetof(struct ctl, admin_store_url),
      "", 0, 4096, "the same as its owner, for db; default: ALEX_STORE_URL",
      NULL},

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "alexctl/term.h"
 #include "base/cleanup.h"
@@ -348,6 +347,6 @@ watcher_watch(struct ctl *ctl, const char *job, int64_t timeout_s, bool json,
                            "waits for",
                            job, timeout_s, job);
         }
-        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000}, NULL);
+        clock_sleep_ms(POLL_MS);
     }
 }

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "base/cleanup.h"
@@ -57,13 +56,6 @@ struct exchange {
     int pid;
 };
 
-static void
-wait_ms(int64_t ms)
-{
-    struct timespec span = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&span, NULL);
-}
-
 static int
 check_cluster(const struct exchange *exchange, struct err *err)
 {
@@ -103,7 +95,7 @@ suffer(struct exchange *exchange, struct err *err)
     }
     *fault = faults_strike(exchange->gateway->faults, sql);
     if (fault->delay_ms > 0) {
-        wait_ms(fault->delay_ms);
+        clock_sleep_ms(fault->delay_ms);
     }
     if (fault->error == API_RESUMING) {
         return api_fail(err, API_RESUMING,
